@@ -12,7 +12,7 @@ from world.background import draw_background
 from world.geometry import FloatArray, float32
 from world.look import BACKGROUNDS, Look
 from world.person import Person
-from world.render import SMALLEST_SIDE, render
+from world.renderer import SMALLEST_SIDE, render
 
 # A face fills about 0.7 of its portrait; the rest is margin that neighbours may not overlap.
 SMALLEST_SHARE = 0.30

@@ -14,11 +14,13 @@ def test_everyone_is_in_the_picture_and_apart(count: int) -> None:
     people = [sample_person(seed) for seed in range(count)]
     group = render_group(people, [sample_look(rng, p) for p in people], (320, 160), rng)
     assert group.image.shape == (160, 320, 3)
-    assert group.landmarks.shape == (count, 5, 2) and group.boxes.shape == (count, 4)
+    assert group.landmarks.shape == (count, 5, 2)
+    assert group.boxes.shape == (count, 4)
     for left, right in zip(group.boxes, group.boxes[1:], strict=False):
         assert left[2] < right[0]
     if count:
-        assert group.boxes.min() >= -8 and group.boxes[:, 2].max() <= 328
+        assert group.boxes.min() >= -8
+        assert group.boxes[:, 2].max() <= 328
 
 
 def test_too_many_people_for_the_picture_are_refused() -> None:

@@ -40,9 +40,12 @@ def test_truth_scales_with_the_picture(size: int) -> None:
 def truth_holds(portrait: Portrait) -> None:
     x0, y0, x1, y1 = portrait.box
     eyes, mouth = portrait.landmarks[:2], portrait.landmarks[3:]
-    assert (portrait.landmarks[:, 0] > x0).all() and (portrait.landmarks[:, 0] < x1).all()
-    assert (portrait.landmarks[:, 1] > y0).all() and (portrait.landmarks[:, 1] < y1).all()
-    assert eyes[0, 0] < eyes[1, 0] and mouth[0, 0] < mouth[1, 0]
+    assert (portrait.landmarks[:, 0] > x0).all()
+    assert (portrait.landmarks[:, 0] < x1).all()
+    assert (portrait.landmarks[:, 1] > y0).all()
+    assert (portrait.landmarks[:, 1] < y1).all()
+    assert eyes[0, 0] < eyes[1, 0]
+    assert mouth[0, 0] < mouth[1, 0]
     assert eyes[:, 1].max() < portrait.landmarks[2, 1] < mouth[:, 1].min()
     on_skin = portrait.face_mask[
         portrait.landmarks[2, 1].astype(int), portrait.landmarks[2, 0].astype(int)
