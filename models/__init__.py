@@ -1,0 +1,130 @@
+"""Files on disk → callables: bundles, loading, faces, photographs, precision.
+
+Importing this package costs nothing; torch, diffusers and the rest arrive with the first name that
+needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models.bundle import (
+        Bundle,
+        bundle_directories,
+        list_bundles,
+        open_bundle,
+        seal_bundle,
+        verify_bundle,
+    )
+    from models.components import Components, load_components
+    from models.errors import (
+        BundleCorrupt,
+        BundleNotFound,
+        DeviceUnavailable,
+        FaceNotFound,
+        FacesError,
+        FaceTooSmall,
+        ImageRejected,
+        ModelsError,
+        PipelineUnsupported,
+        SeveralFaces,
+    )
+    from models.faces import Face, FaceAnalyser, choose_face
+    from models.images import ImageSource, read_image
+    from models.manifest import (
+        BundleDescription,
+        BundleManifest,
+        ComponentDescription,
+        ComponentKind,
+        Defaults,
+        Draws,
+        FacesSettings,
+    )
+    from models.precision import choose_device, choose_precision
+    from models.quiet import quiet_libraries
+
+_HOMES = {
+    "bundle": (
+        "Bundle",
+        "bundle_directories",
+        "list_bundles",
+        "open_bundle",
+        "seal_bundle",
+        "verify_bundle",
+    ),
+    "components": ("Components", "load_components"),
+    "errors": (
+        "BundleCorrupt",
+        "BundleNotFound",
+        "DeviceUnavailable",
+        "FaceNotFound",
+        "FaceTooSmall",
+        "FacesError",
+        "ImageRejected",
+        "ModelsError",
+        "PipelineUnsupported",
+        "SeveralFaces",
+    ),
+    "faces": ("Face", "FaceAnalyser", "choose_face"),
+    "images": ("ImageSource", "read_image"),
+    "manifest": (
+        "BundleDescription",
+        "BundleManifest",
+        "ComponentDescription",
+        "ComponentKind",
+        "Defaults",
+        "Draws",
+        "FacesSettings",
+    ),
+    "precision": ("choose_device", "choose_precision"),
+    "quiet": ("quiet_libraries",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Bundle",
+    "BundleCorrupt",
+    "BundleDescription",
+    "BundleManifest",
+    "BundleNotFound",
+    "ComponentDescription",
+    "ComponentKind",
+    "Components",
+    "Defaults",
+    "DeviceUnavailable",
+    "Draws",
+    "Face",
+    "FaceAnalyser",
+    "FaceNotFound",
+    "FaceTooSmall",
+    "FacesError",
+    "FacesSettings",
+    "ImageRejected",
+    "ImageSource",
+    "ModelsError",
+    "PipelineUnsupported",
+    "SeveralFaces",
+    "bundle_directories",
+    "choose_device",
+    "choose_face",
+    "choose_precision",
+    "list_bundles",
+    "load_components",
+    "open_bundle",
+    "quiet_libraries",
+    "read_image",
+    "seal_bundle",
+    "verify_bundle",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,55 @@
+"""What can go wrong between files on disk and callables.
+
+    ModelsError (ValueError)
+    ├── BundleNotFound      no bundle of that name or at that place, or it was never fetched
+    ├── BundleCorrupt       a bundle whose description or files are not what they should be
+    ├── ImageRejected       a picture that cannot be used
+    ├── DeviceUnavailable   a device or precision this machine does not have
+    ├── PipelineUnsupported a diffusers pipeline of another kind than ours
+    └── FacesError          a picture that can be used, but not its faces
+        ├── FaceNotFound    no face, or no face of that number
+        ├── SeveralFaces    more than one face, and none was chosen
+        └── FaceTooSmall    a face too small to be recognised
+
+Every message is one line: what was wrong, what was expected, what to do.
+"""
+
+
+class ModelsError(ValueError):
+    """Base of everything this package raises on bad input."""
+
+
+class BundleNotFound(ModelsError):
+    """No bundle of that name or at that place, or its files were never fetched."""
+
+
+class BundleCorrupt(ModelsError):
+    """A bundle whose description or files are not what they should be; names the file."""
+
+
+class ImageRejected(ModelsError):
+    """A picture that cannot be used; says why and what to do."""
+
+
+class DeviceUnavailable(ModelsError):
+    """A device or precision that this machine does not have."""
+
+
+class PipelineUnsupported(ModelsError):
+    """A diffusers pipeline, or an adapter in it, of a kind that is not drawn with here."""
+
+
+class FacesError(ModelsError):
+    """A picture whose faces cannot be used as asked."""
+
+
+class FaceNotFound(FacesError):
+    """No face in the picture, or no face of the number asked for."""
+
+
+class SeveralFaces(FacesError):
+    """More than one face in the picture, and none was chosen."""
+
+
+class FaceTooSmall(FacesError):
+    """A face smaller than the recogniser can tell apart."""

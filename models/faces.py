@@ -1,0 +1,267 @@
+"""Faces in a picture: found, aligned and embedded by InsightFace on the bundle's own pack."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import Bundle
+from models.errors import BundleCorrupt, FaceNotFound, FaceTooSmall, SeveralFaces
+from models.manifest import ComponentKind, FacesSettings
+from models.quiet import quiet_insightface
+
+if TYPE_CHECKING:
+    import torch
+    from insightface.app import FaceAnalysis
+
+EMBEDDING_SIZE = 512
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face of a picture; coordinates in its pixels, arrays read-only.
+
+    box: float32 [4], x0 y0 x1 y1, within the picture. score: 0 to 1.
+    landmarks: float32 [5, 2], left eye (as seen), right eye, nose, mouth left, mouth right.
+    embedding: float32 [512], unit length. norm: its length as the recogniser gave it.
+    """
+
+    box: Float32
+    score: float
+    landmarks: Float32
+    embedding: Float32 = field(repr=False)
+    norm: float = 1.0
+
+    @property
+    def size(self) -> float:
+        """The shorter side of the box in pixels."""
+        return float(min(self.box[2] - self.box[0], self.box[3] - self.box[1]))
+
+
+class FaceAnalyser:
+    """`insightface.app.FaceAnalysis` on a bundle's pack, behind a lock.
+
+    Nothing is loaded before the first `analyse` or `load`. Safe to share between threads.
+    device: where portraits are drawn; faces are analysed on CUDA if that is it (or "auto") and ONNX
+    Runtime has CUDA, else on the CPU. `providers` says which it is.
+    Raises BundleCorrupt for a bundle without a face pack.
+    """
+
+    def __init__(self, bundle: Bundle, device: str | torch.device = "auto") -> None:
+        self._bundle = bundle
+        self._directory = bundle.path(ComponentKind.FACES)
+        settings = bundle.manifest.faces
+        if settings is None:  # the manifest's own check forbids it
+            raise BundleCorrupt(f"bundle {bundle.name!r} has no [faces] table; add it")
+        self._settings = settings
+        self._device = str(device)
+        self._lock = threading.Lock()
+        self._analysis: FaceAnalysis | None = None
+
+    @property
+    def settings(self) -> FacesSettings:
+        """Sizes and thresholds, from the bundle's manifest."""
+        return self._settings
+
+    @property
+    def hint(self) -> str:
+        """What the bundle advises when no face is found; may be empty."""
+        return self._bundle.manifest.draws.hint
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of all that changes a result: the pack's files, sizes and thresholds, library,
+        execution providers. Part of the key of every remembered face.
+        """
+        parts = (
+            self._bundle.component_digest(ComponentKind.FACES),
+            self._settings.model_dump_json(),
+            version("insightface"),
+            ",".join(self.providers),
+        )
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def providers(self) -> tuple[str, ...]:
+        """ONNX Runtime's execution providers, the preferred first."""
+        import onnxruntime
+
+        cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+        wanted = self._device.partition(":")[0] in ("auto", "cuda")
+        return (cuda, cpu) if wanted and cuda in onnxruntime.get_available_providers() else (cpu,)
+
+    def load(self) -> None:
+        """Load the pack now rather than with the first picture. Raises BundleCorrupt."""
+        with self._lock:
+            self._loaded()
+
+    def analyse(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
+        """The faces this bundle knows in a picture, from the left; none is an empty tuple.
+
+        image: uint8 RGB [height, width, 3], as `read_image` gives it.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(
+                f"faces are looked for in uint8 [height, width, 3], not {image.dtype} "
+                f"{list(image.shape)}; pass pictures through read_image"
+            )
+        if _vanishes(image.shape[1], image.shape[0], self._settings):
+            return ()
+        bgr = np.ascontiguousarray(image[:, :, ::-1])
+        with self._lock, quiet_insightface():
+            found = self._loaded().get(bgr)
+        faces = [_face(item, image.shape[1], image.shape[0]) for item in found]
+        least, greatest = self._settings.embedding_norms or (0.0, math.inf)
+        known = [face for face in faces if least <= face.norm <= greatest]
+        return tuple(sorted(known, key=lambda face: (float(face.box[0] + face.box[2]), face.score)))
+
+    def one_face(
+        self, image: NDArray[np.uint8], number: int | None = None, name: str = "the picture"
+    ) -> Face:
+        """The one face of a picture, or face `number` counted from the left, from 1.
+
+        Raises FaceNotFound, SeveralFaces, FaceTooSmall.
+        """
+        return choose_face(
+            self.analyse(image),
+            number,
+            name,
+            smallest_face=self._settings.smallest_face,
+            hint=self.hint,
+        )
+
+    def _loaded(self) -> FaceAnalysis:
+        if self._analysis is None:
+            self._analysis = _load(self._directory, self.providers, self._settings)
+        return self._analysis
+
+
+def choose_face(
+    faces: Sequence[Face],
+    number: int | None,
+    name: str,
+    *,
+    smallest_face: float = 0.0,
+    hint: str = "",
+) -> Face:
+    """The one face, or face `number` counted from 1 in the order `analyse` gives.
+
+    name: what messages call the picture. smallest_face: the shorter side a box must have, pixels.
+    hint: what to do where no face was found. Raises FaceNotFound, SeveralFaces, FaceTooSmall.
+    """
+    if not faces:
+        advice = hint or "give a picture that shows a face from the front, large and well lit"
+        raise FaceNotFound(f"{name} shows no face; {advice}")
+    if number is None and len(faces) > 1:
+        listed = ", ".join(f"{index} {_where(face)}" for index, face in enumerate(faces, 1))
+        raise SeveralFaces(
+            f"{name} shows {len(faces)} faces: {listed}; --face 2 chooses the second"
+        )
+    chosen = 1 if number is None else number
+    if not 1 <= chosen <= len(faces):
+        shown = "one face" if len(faces) == 1 else f"{len(faces)} faces"
+        raise FaceNotFound(f"{name} shows {shown}, there is no face {chosen}; count from 1")
+    face = faces[chosen - 1]
+    if face.size < smallest_face:
+        raise FaceTooSmall(
+            f"{name}: the face at {_where(face)} is {face.size:.0f} pixels across, at least "
+            f"{smallest_face:.0f} are needed; give a closer picture"
+        )
+    return face
+
+
+def _where(face: Face) -> str:
+    x0, y0, x1, y1 = (round(float(value)) for value in face.box)
+    return f"[{x0} {y0} {x1} {y1}]"
+
+
+def _vanishes(width: int, height: int, settings: FacesSettings) -> bool:
+    """Whether fitting the picture into the detector leaves a side of no pixel."""
+    for across, down in settings.detector_sizes:
+        scale = min(across / width, down / height)
+        if math.floor(width * scale) < 1 or math.floor(height * scale) < 1:
+            return True
+    return False
+
+
+def _load(directory: Path, providers: tuple[str, ...], settings: FacesSettings) -> FaceAnalysis:
+    with quiet_insightface():
+        import onnxruntime
+        from insightface.app import FaceAnalysis
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        # Spinning threads would take the cores from torch between two pictures.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            analysis = FaceAnalysis(
+                name=str(directory),
+                allowed_modules=["detection", "recognition"],
+                providers=list(providers),
+                sess_options=options,
+                static_shape_sessions=False,
+            )
+            sizes = list(settings.detector_sizes)
+            analysis.prepare(
+                ctx_id=0,
+                det_thresh=settings.score_threshold,
+                det_size=sizes[0] if len(sizes) == 1 else sizes,
+            )
+        except MemoryError:
+            raise
+        except Exception as error:
+            # AssertionError, ONNX Runtime's and protobuf's own: all mean an unusable pack.
+            reason = str(error).split("\n")[0] or "no detector among its *.onnx"
+            raise BundleCorrupt(
+                f"{directory} is no InsightFace pack: {reason}; verify the bundle"
+            ) from error
+    _check_models(directory, analysis, settings)
+    analysis.det_model.nms_thresh = settings.overlap_threshold
+    return analysis
+
+
+def _check_models(directory: Path, analysis: FaceAnalysis, settings: FacesSettings) -> None:
+    recogniser = analysis.models.get("recognition")
+    if recogniser is None:
+        raise BundleCorrupt(
+            f"{directory} has no recogniser among its *.onnx; add one of 112² → 512"
+        )
+    if not getattr(analysis.det_model, "use_kps", False):
+        raise BundleCorrupt(f"{directory} has a detector without points; FaceID needs all five")
+    fixed = getattr(analysis.det_model, "static_input_size", None)
+    if fixed is not None and settings.detector_sizes != (tuple(fixed),):
+        raise BundleCorrupt(
+            f"{directory} has a detector fixed to {fixed[0]}×{fixed[1]}, the manifest's "
+            "detector_sizes say otherwise; make them agree"
+        )
+    width = recogniser.output_shape[-1]
+    if width != EMBEDDING_SIZE:
+        raise BundleCorrupt(
+            f"{directory} has a recogniser of {width} outputs, FaceID takes {EMBEDDING_SIZE}"
+        )
+
+
+def _face(item: Any, width: int, height: int) -> Face:
+    limits = np.array([width, height, width, height], dtype=np.float32)
+    box = np.clip(np.asarray(item.bbox, dtype=np.float32), 0, limits)
+    landmarks = np.array(item.kps, dtype=np.float32)
+    embedding = np.array(item.normed_embedding, dtype=np.float32)
+    if not np.isfinite(embedding).all():
+        raise BundleCorrupt(
+            "the recogniser gave an embedding that is not finite; verify the bundle"
+        )
+    for array in (box, landmarks, embedding):
+        array.flags.writeable = False
+    return Face(box, float(item.det_score), landmarks, embedding, float(item.embedding_norm))

@@ -1,0 +1,46 @@
+"""Keeping libraries quiet where the user is owed one line, and only ours."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Within it, transformers and diffusers say only errors and draw no progress bars.
+
+    Wrap their imports and loading calls in it; levels and bars are as before afterwards.
+    """
+    # The first import of these two modules is cheap; what they later import is not.
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries = (transformers_logging, diffusers_logging)
+    levels = [library.get_verbosity() for library in libraries]
+    bars = [library.is_progress_bar_enabled() for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level, bar in zip(libraries, levels, bars, strict=True):
+            library.set_verbosity(level)
+            if bar:
+                library.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def quiet_insightface() -> Iterator[None]:
+    """Within it, prints and deprecations of InsightFace and of what it calls are not shown.
+
+    Standard output is redirected for the whole process: hold a lock around it.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        # It calls a constructor that scikit-image has deprecated, once for each face.
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        yield
