@@ -1,0 +1,126 @@
+"""Request → stages → engine → result.
+
+Importing this package costs nothing; the models' libraries arrive with the first name that needs
+them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fusion.colour import ColourMatch
+    from fusion.engine import Engine
+    from fusion.errors import (
+        BackendUnavailable,
+        EngineBusy,
+        EngineClosed,
+        FaceAnalysisMissing,
+        FusionCancelled,
+        FusionError,
+        IdentityUnsupported,
+        InvalidEmbedding,
+        InvalidIdentity,
+        InvalidRequest,
+        InvalidSize,
+        InvalidWeights,
+        TaskExpired,
+        Unsupported,
+    )
+    from fusion.mask import MaskShape, soft_mask
+    from fusion.placement import FacePlacement
+    from fusion.progress import Event, EventKind, Handle
+    from fusion.provenance import read_labels, save
+    from fusion.request import FusionRequest, Identity, RequestDefaults, ResolvedRequest, resolve
+    from fusion.result import FusionResult, IdentitySimilarity, PictureReport
+    from fusion.settings import EngineSettings
+    from fusion.task import FusionTask, Reference, Role, TaskState
+    from fusion.trace import Stage, StageRecord, Trace
+    from fusion.usage import Usage
+
+_HOMES = {
+    "colour": ("ColourMatch",),
+    "engine": ("Engine",),
+    "errors": (
+        "BackendUnavailable",
+        "EngineBusy",
+        "EngineClosed",
+        "FaceAnalysisMissing",
+        "FusionCancelled",
+        "FusionError",
+        "IdentityUnsupported",
+        "InvalidEmbedding",
+        "InvalidIdentity",
+        "InvalidRequest",
+        "InvalidSize",
+        "InvalidWeights",
+        "TaskExpired",
+        "Unsupported",
+    ),
+    "mask": ("MaskShape", "soft_mask"),
+    "placement": ("FacePlacement",),
+    "progress": ("Event", "EventKind", "Handle"),
+    "provenance": ("read_labels", "save"),
+    "request": ("FusionRequest", "Identity", "RequestDefaults", "ResolvedRequest", "resolve"),
+    "result": ("FusionResult", "IdentitySimilarity", "PictureReport"),
+    "settings": ("EngineSettings",),
+    "task": ("FusionTask", "Reference", "Role", "TaskState"),
+    "trace": ("Stage", "StageRecord", "Trace"),
+    "usage": ("Usage",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BackendUnavailable",
+    "ColourMatch",
+    "Engine",
+    "EngineBusy",
+    "EngineClosed",
+    "EngineSettings",
+    "Event",
+    "EventKind",
+    "FaceAnalysisMissing",
+    "FacePlacement",
+    "FusionCancelled",
+    "FusionError",
+    "FusionRequest",
+    "FusionResult",
+    "FusionTask",
+    "Handle",
+    "Identity",
+    "IdentitySimilarity",
+    "IdentityUnsupported",
+    "InvalidEmbedding",
+    "InvalidIdentity",
+    "InvalidRequest",
+    "InvalidSize",
+    "InvalidWeights",
+    "MaskShape",
+    "PictureReport",
+    "Reference",
+    "RequestDefaults",
+    "ResolvedRequest",
+    "Role",
+    "Stage",
+    "StageRecord",
+    "TaskExpired",
+    "TaskState",
+    "Trace",
+    "Unsupported",
+    "Usage",
+    "read_labels",
+    "resolve",
+    "save",
+    "soft_mask",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

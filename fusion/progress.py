@@ -1,0 +1,160 @@
+"""What a request tells while it is drawn, and the handle that listens, waits and cancels."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from fusion.errors import FusionCancelled
+from fusion.task import FusionTask, TaskState
+from fusion.trace import Stage
+
+if TYPE_CHECKING:
+    from fusion.result import FusionResult
+
+
+class EventKind(StrEnum):
+    """What an event tells."""
+
+    QUEUED = "queued"
+    STAGE = "stage"  # a stage begins
+    STEP = "step"  # a denoising step is done
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def last(self) -> bool:
+        """Whether no event follows."""
+        return self not in (EventKind.QUEUED, EventKind.STAGE, EventKind.STEP)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to a task. step, steps: of the drawing, 0 outside of it.
+
+    attempt: counted from 1; above 1 the identity gate asked for another drawing.
+    """
+
+    task_id: str
+    kind: EventKind
+    stage: Stage | None = None
+    step: int = 0
+    steps: int = 0
+    attempt: int = 1
+    message: str = ""
+
+
+@dataclass
+class _Outcome:
+    task: FusionTask
+    result: FusionResult | None = None
+    error: BaseException | None = None
+    events: list[Event] = field(default_factory=list)
+    ended: bool = False
+
+
+class Handle:
+    """A submitted request. Safe to use from any thread."""
+
+    def __init__(self, task: FusionTask) -> None:
+        self._outcome = _Outcome(task)
+        self._changed = threading.Condition()
+        self._cancelled = threading.Event()
+        self.emit(Event(task.id, EventKind.QUEUED))
+
+    @property
+    def task(self) -> FusionTask:
+        """The task as it is now."""
+        with self._changed:
+            return self._outcome.task
+
+    def events(self) -> Iterator[Event]:
+        """Every event from the first, as they come; ends with the task."""
+        position = 0
+        while True:
+            with self._changed:
+                while position >= len(self._outcome.events):
+                    self._changed.wait()
+                event = self._outcome.events[position]
+            position += 1
+            yield event
+            if event.kind.last:
+                return
+
+    def cancel(self) -> None:
+        """Ask for the end: a waiting task is not started, a drawing stops within one step."""
+        self._cancelled.set()
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled.is_set()
+
+    def check(self) -> None:
+        """Raises FusionCancelled if `cancel` was called."""
+        if self._cancelled.is_set():
+            raise FusionCancelled(f"request {self.task.id} was cancelled")
+
+    def done(self) -> bool:
+        """Whether the task has ended, in whatever way."""
+        with self._changed:
+            return self._outcome.ended
+
+    def result(self, timeout_seconds: float | None = None) -> FusionResult:
+        """Wait for the portrait; raises what the drawing raised, and FusionCancelled.
+
+        Raises TimeoutError after timeout_seconds; the request goes on.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._outcome.ended, timeout_seconds):
+                raise TimeoutError(f"request {self._outcome.task.id} is not done yet")
+            if self._outcome.error is not None:
+                raise self._outcome.error
+            if self._outcome.result is None:
+                raise RuntimeError("the task ended without a result or an error")
+            return self._outcome.result
+
+    # What the engine tells the handle.
+
+    def emit(self, event: Event) -> None:
+        """Add an event."""
+        with self._changed:
+            self._outcome.events.append(event)
+            self._changed.notify_all()
+
+    def advance(self, task: FusionTask) -> None:
+        """The task has changed."""
+        with self._changed:
+            self._outcome.task = task
+            self._changed.notify_all()
+
+    def end(
+        self,
+        task: FusionTask,
+        kind: EventKind,
+        *,
+        result: FusionResult | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """The task has ended: nothing changes any more."""
+        with self._changed:
+            self._outcome.task = task
+            self._outcome.result = result
+            self._outcome.error = error
+            self._outcome.ended = True
+            message = "" if error is None else str(error)
+            self._outcome.events.append(Event(task.id, kind, message=message))
+            self._changed.notify_all()
+
+
+ENDING: dict[TaskState, EventKind] = {
+    TaskState.DONE: EventKind.DONE,
+    TaskState.FAILED: EventKind.FAILED,
+    TaskState.CANCELLED: EventKind.CANCELLED,
+    TaskState.EXPIRED: EventKind.EXPIRED,
+}

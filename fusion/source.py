@@ -1,0 +1,171 @@
+"""Where an engine's models come from: a bundle, or a diffusers pipeline in memory. Both lazily."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from fusion.denoiser import UNetDenoiser, identity_processors
+from fusion.errors import FaceAnalysisMissing, IdentityUnsupported, InvalidRequest
+from fusion.request import FusionRequest, RequestDefaults
+from fusion.stages.analyse import Analyser
+from models import Bundle, ComponentKind, Components, FaceAnalyser, load_components
+
+PIPELINE_STEPS = 50  # what diffusers' pipeline does when nothing is said
+PIPELINE_GUIDANCE_SCALE = 7.5
+PIPELINE_STRENGTH = 0.6
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """Models that are loaded. factor: pixels per latent; channels: of the latents."""
+
+    tokenizer: Any
+    text_encoder: Any
+    vae: Any
+    scheduler: Any
+    denoiser: UNetDenoiser
+    device: torch.device
+    factor: int
+    channels: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the latents: the text encoder's, as diffusers' pipeline has it."""
+        dtype: torch.dtype = self.text_encoder.dtype
+        return dtype
+
+    @classmethod
+    def of(cls, components: Components) -> Drawer:
+        """Raises PipelineUnsupported."""
+        return cls(
+            tokenizer=components.tokenizer,
+            text_encoder=components.text_encoder,
+            vae=components.vae,
+            scheduler=components.scheduler,
+            denoiser=UNetDenoiser(components.unet),
+            device=components.device,
+            factor=components.scale_factor,
+            channels=int(components.unet.config.in_channels),
+        )
+
+
+class ModelSource(Protocol):
+    """What an engine draws with."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def defaults(self) -> RequestDefaults: ...
+    @property
+    def knows_identities(self) -> bool: ...
+    @property
+    def analyser(self) -> Analyser | None: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+    @property
+    def loaded(self) -> bool: ...
+    def drawer(self) -> Drawer: ...
+
+
+class BundleSource:
+    """A bundle: its description at once, its models on first use, once."""
+
+    def __init__(
+        self, bundle: Bundle, device: str | torch.device, precision: str | torch.dtype
+    ) -> None:
+        self._bundle = bundle
+        self._device = device
+        self._precision = precision
+        self._lock = threading.Lock()
+        self._drawer: Drawer | None = None
+        manifest = bundle.manifest
+        self.name = bundle.name
+        self.digest = bundle.digest
+        self.knows_identities = bundle.has(ComponentKind.IDENTITY)
+        self.warnings: tuple[str, ...] = ()
+        self.analyser: Analyser | None = None
+        if bundle.has(ComponentKind.FACES):
+            self.analyser = FaceAnalyser(bundle, device)
+        self.defaults = RequestDefaults(
+            steps=manifest.defaults.steps,
+            guidance_scale=manifest.defaults.guidance_scale,
+            identity_scale=manifest.defaults.identity_scale,
+            strength=manifest.defaults.strength,
+            size=(manifest.size, manifest.size),
+        )
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the models are in memory."""
+        return self._drawer is not None
+
+    def drawer(self) -> Drawer:
+        """The models, loaded if need be. Raises BundleCorrupt, DeviceUnavailable."""
+        with self._lock:
+            if self._drawer is None:
+                components = load_components(
+                    self._bundle, device=self._device, precision=self._precision
+                )
+                self._drawer = Drawer.of(components)
+            return self._drawer
+
+
+class PipelineSource:
+    """A StableDiffusionPipeline in memory, which stays as it is."""
+
+    name = "diffusers"
+    digest = ""  # its weights are their owner's, who may change them at any time
+    loaded = True
+
+    def __init__(self, pipe: Any, analyser: Analyser | None) -> None:
+        """Raises PipelineUnsupported for a pipeline the engine cannot draw with."""
+        components = Components.from_pipeline(pipe)
+        self._drawer = Drawer.of(components)
+        self.analyser = analyser
+        self.knows_identities = components.has_identity
+        side = components.image_size
+        scales = {scale for one in identity_processors(components.unet) for scale in one.scale}
+        self.defaults = RequestDefaults(
+            steps=PIPELINE_STEPS,
+            guidance_scale=PIPELINE_GUIDANCE_SCALE,
+            identity_scale=float(scales.pop()) if len(scales) == 1 else 1.0,
+            strength=PIPELINE_STRENGTH,
+            size=(side, side),
+        )
+        self.warnings: tuple[str, ...] = ()
+        if getattr(pipe, "safety_checker", None) is not None:
+            self.warnings = ("the pipeline's safety checker was not run",)
+
+    def drawer(self) -> Drawer:
+        """The pipeline's models."""
+        return self._drawer
+
+
+def check_supported(request: FusionRequest, source: ModelSource) -> None:
+    """Whether this engine has what the request needs, before anything is read.
+
+    Raises InvalidRequest, IdentityUnsupported, FaceAnalysisMissing.
+    """
+    if request.min_identity is not None and not (request.identities or request.target is not None):
+        raise InvalidRequest("min_identity needs somebody to be like: give an identity")
+    wants_identity = bool(request.identities) or request.min_identity is not None
+    if wants_identity and not source.knows_identities:
+        raise IdentityUnsupported(
+            f"{source.name} has no FaceID adapter: leave identities out, or use another bundle"
+        )
+    if source.analyser is not None:
+        return
+    pictures = any(identity.image is not None for identity in request.identities)
+    if pictures or request.target is not None:
+        raise FaceAnalysisMissing(
+            "this engine has no face analysis: give identities as embeddings and no target, "
+            "or give the engine an analyser"
+        )
+    if request.min_identity is not None:
+        raise FaceAnalysisMissing("min_identity needs face analysis: give the engine an analyser")

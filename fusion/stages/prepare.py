@@ -1,0 +1,90 @@
+"""prepare: the target's square as latents, and rows of noise to draw from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fusion.mask import MaskShape, latent_mask, mask_share
+from fusion.placement import FacePlacement, square_around
+from fusion.request import ResolvedRequest
+from fusion.sampler import Anchor, Row, scheduler_like, start_row
+from fusion.stages.compose import Canvas
+from fusion.stages.decode import to_image
+from fusion.stages.photos import Photo
+from fusion.trace import Notes
+from models import Face
+
+
+def prepare_canvas(
+    target: Photo,
+    face: Face,
+    model_side: int,
+    placement: FacePlacement | None,
+    shape: MaskShape,
+    notes: Notes,
+) -> Canvas:
+    """Which square of the target is worked on, and the mask of its head."""
+    height, width = target.pixels.shape[:2]
+    square = square_around(face.box, (width, height), model_side, placement)
+    canvas = Canvas(target.pixels, square, model_side, np.asarray(face.landmarks), shape)
+    if square.side == model_side and (width, height) == (model_side, model_side):
+        notes.decided("target: taken whole")
+    else:
+        notes.decided(
+            f"target: a square of {square.side} pixels at {square.left}, {square.top}, "
+            f"drawn at {model_side}"
+        )
+    if square.side > model_side:
+        notes.downgraded(
+            f"target: its head is {square.side} pixels wide and drawn at {model_side}, "
+            "so it is softer than its surroundings"
+        )
+    notes.decided(f"mask: {mask_share(canvas.mask(model_side)):.0%} of the square")
+    return canvas
+
+
+def anchor_of(
+    canvas: Canvas, vae: Any, factor: int, device: torch.device, dtype: torch.dtype
+) -> Anchor:
+    """The square as latents, and which of them may change. factor: pixels per latent."""
+    image = to_image(canvas.picture(), device, vae.dtype)
+    latents = encode(vae, image).to(dtype)
+    free = torch.from_numpy(latent_mask(canvas.mask(canvas.side), factor))
+    return Anchor(latents, free.to(device=device, dtype=dtype)[None, None])
+
+
+def encode(vae: Any, image: Tensor) -> Tensor:
+    """Scaled latents of a picture [1, 3, h, w] in [-1, 1]; of a distribution its mode."""
+    encoded = vae.encode(image)
+    distribution = getattr(encoded, "latent_dist", None)
+    latents: Tensor = encoded.latents if distribution is None else distribution.mode()
+    return latents * float(vae.config.scaling_factor)
+
+
+def prepare_row(
+    request: ResolvedRequest,
+    scheduler: Any,
+    *,
+    seed: int,
+    shape: tuple[int, int, int],
+    device: torch.device,
+    dtype: torch.dtype,
+    anchor: Anchor | None,
+) -> Row:
+    """One picture of the request at its first noise level. shape: of the latents."""
+    return start_row(
+        scheduler_like(scheduler, request.scheduler),
+        shape=shape,
+        steps=request.steps,
+        seed=seed,
+        guidance_scale=request.guidance_scale,
+        device=device,
+        dtype=dtype,
+        strength=request.strength,
+        eta=request.eta,
+        anchor=anchor,
+    )

@@ -1,0 +1,34 @@
+"""What a portrait cost, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fusion.trace import Stage
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The account of one request, every attempt and every picture together.
+
+    tokens, baseline_tokens: of the prompt, and of the same wish in ordinary words.
+    steps: denoising steps of one picture, as drawn (a fusion into a target skips the first ones).
+    denoiser_evaluations: pictures through the UNet: pictures × steps, twice that under guidance.
+    faces_analysed, faces_reused: pictures given whose faces were computed, or were remembered.
+    attempts: drawings made, those the identity gate rejected included.
+    peak_memory_bytes: the most the process has held; peak_device_bytes: on the accelerator.
+    """
+
+    images: int
+    attempts: int
+    steps: int
+    tokens: int
+    baseline_tokens: int
+    denoiser_evaluations: int
+    faces_analysed: int
+    faces_reused: int
+    seconds: float
+    seconds_by_stage: Mapping[Stage, float]
+    peak_memory_bytes: int
+    peak_device_bytes: int
