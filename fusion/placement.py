@@ -44,14 +44,16 @@ def square_around(
     size: tuple[int, int],
     model_side: int,
     placement: FacePlacement | None = None,
+    usual: FacePlacement | None = None,
 ) -> Square:
     """The square to work on. box: x0, y0, x1, y1 of the face; size: (width, height) of the target.
 
-    placement None: a target of the model's own size is taken whole, any other by FacePlacement().
+    placement None: a target of the model's own size is taken whole, any other by `usual`, the
+    model's own placement, or by FacePlacement() where that is not known either.
     """
     if placement is None and size == (model_side, model_side):
         return Square(0, 0, model_side)
-    placement = placement or FacePlacement()
+    placement = placement or usual or FacePlacement()
     x0, y0, x1, y1 = (float(value) for value in box)
     side = max(round(max(y1 - y0, 1.0) / placement.height), 8)
     left = round((x0 + x1) / 2 - placement.centre_x * side)

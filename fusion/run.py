@@ -193,6 +193,7 @@ class Run:
                 analysed.target,
                 self.resolved.size[0],
                 self.settings.placement,
+                self.source.placement,
                 self.settings.mask,
                 notes,
             )

@@ -16,7 +16,7 @@ class EngineSettings:
     capacity: requests that may wait. ttl_seconds: how long one may wait. largest_batch: pictures of
     a request drawn together. face_store_max_bytes: for remembered faces.
     placement: where faces lie in training pictures; None takes a target of the model's own size
-    whole, others by FacePlacement(). retry_scale_growth: by how much the identity gate raises the
+    whole, others as the bundle says. retry_scale_growth: by how much the identity gate raises the
     identity scale at each further attempt, as a share of what was asked.
     """
 

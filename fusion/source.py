@@ -10,6 +10,7 @@ import torch
 
 from fusion.denoiser import UNetDenoiser, identity_processors
 from fusion.errors import FaceAnalysisMissing, IdentityUnsupported, InvalidRequest
+from fusion.placement import FacePlacement
 from fusion.request import FusionRequest, RequestDefaults
 from fusion.stages.analyse import Analyser
 from models import Bundle, ComponentKind, Components, FaceAnalyser, load_components
@@ -69,6 +70,8 @@ class ModelSource(Protocol):
     @property
     def warnings(self) -> tuple[str, ...]: ...
     @property
+    def placement(self) -> FacePlacement | None: ...
+    @property
     def loaded(self) -> bool: ...
     def drawer(self) -> Drawer: ...
 
@@ -92,6 +95,8 @@ class BundleSource:
         self.analyser: Analyser | None = None
         if bundle.has(ComponentKind.FACES):
             self.analyser = FaceAnalyser(bundle, device)
+        known = manifest.faces.placement if manifest.faces else None
+        self.placement = FacePlacement(*known) if known else None
         self.defaults = RequestDefaults(
             steps=manifest.defaults.steps,
             guidance_scale=manifest.defaults.guidance_scale,
@@ -138,6 +143,7 @@ class PipelineSource:
             strength=PIPELINE_STRENGTH,
             size=(side, side),
         )
+        self.placement: FacePlacement | None = None
         self.warnings: tuple[str, ...] = ()
         if getattr(pipe, "safety_checker", None) is not None:
             self.warnings = ("the pipeline's safety checker was not run",)

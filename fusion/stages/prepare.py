@@ -24,12 +24,13 @@ def prepare_canvas(
     face: Face,
     model_side: int,
     placement: FacePlacement | None,
+    usual: FacePlacement | None,
     shape: MaskShape,
     notes: Notes,
 ) -> Canvas:
     """Which square of the target is worked on, and the mask of its head."""
     height, width = target.pixels.shape[:2]
-    square = square_around(face.box, (width, height), model_side, placement)
+    square = square_around(face.box, (width, height), model_side, placement, usual)
     canvas = Canvas(target.pixels, square, model_side, np.asarray(face.landmarks), shape)
     if square.side == model_side and (width, height) == (model_side, model_side):
         notes.decided("target: taken whole")

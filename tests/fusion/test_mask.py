@@ -155,3 +155,11 @@ def test_enlarging_and_shrinking_keep_the_picture() -> None:
     picture = painting(5, 64, 64)
     there_and_back = resized(resized(picture, 128), 64)
     assert np.abs(there_and_back.astype(int) - picture).mean() < 2
+
+
+def test_a_larger_target_is_cut_as_the_bundle_was_trained() -> None:
+    box = np.array([400, 300, 500, 455], np.float32)
+    usual = FacePlacement(centre_x=0.5, centre_y=0.5, height=0.775)
+    square = square_around(box, (1000, 800), 128, usual=usual)
+    assert (square.side, square.left, square.top) == (200, 350, 278)
+    assert square_around(box, (128, 128), 128, usual=usual) == Square(0, 0, 128)
