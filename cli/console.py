@@ -1,0 +1,109 @@
+"""How the terminal is spoken to: results on stdout, progress and remarks on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+Item = TypeVar("Item")
+
+
+def standard_output() -> "Console":
+    """The console results go to."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def standard_error() -> "Console":
+    """The console progress and remarks go to."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def progress() -> Iterator["Progress"]:
+    """A progress display on stderr: bars on a terminal, silence elsewhere; gone when done."""
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    console = standard_error()
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=32),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,  # the engine's thread redirects it for InsightFace's chatter
+        redirect_stderr=False,
+    ) as bar:
+        yield bar
+
+
+def tracked(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+    """The items one by one: a bar on a terminal, a line on stderr elsewhere."""
+    if not standard_error().is_terminal:
+        remark(f"{description}: {total}")
+    with progress() as bar:
+        yield from bar.track(items, total=total, description=description)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
+    """Print a table on stdout; columns whose every cell is a number stand to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for index, name in enumerate(columns):
+        numeric = bool(rows) and all(_is_number(row[index]) for row in rows)
+        drawn.add_column(name, justify="right" if numeric else "left")
+    for row in rows:
+        drawn.add_row(*(Text(_cell(value)) for value in row))  # a file may be called [red].png
+    standard_output().print(drawn)
+
+
+def say(text: str = "", *, first: str = "") -> None:
+    """Print a line of results on stdout as it is, after what comes `first`, in bold."""
+    from rich.text import Text
+
+    standard_output().print(Text.assemble((first, "bold"), text))
+
+
+def remark(text: str) -> None:
+    """Print a line about the work, not its result, on stderr."""
+    standard_error().print(text)
+
+
+def print_json(value: Mapping[str, object] | Sequence[object]) -> None:
+    """Print machine-readable JSON on stdout, and nothing else."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

@@ -1,0 +1,55 @@
+"""Loading the engine and drawing a request, with a display that says how far it is."""
+
+from typing import TYPE_CHECKING
+
+from cli.console import progress
+
+if TYPE_CHECKING:
+    from fusion import Engine, FusionRequest, FusionResult
+
+_DOING = {
+    "load": "loading the models",
+    "photos": "reading the photos",
+    "analyse": "finding the faces",
+    "blend": "blending the people",
+    "prompt": "choosing the words",
+    "condition": "encoding words and faces",
+    "prepare": "preparing the canvas",
+    "denoise": "painting",
+    "decode": "decoding",
+    "compose": "fitting into the target",
+    "verify": "checking the likeness",
+}
+
+
+def load_engine(bundle: str, device: str = "auto") -> "Engine":
+    """The engine of a bundle; a display says what takes the first seconds.
+
+    The models themselves are loaded with the first request.
+    """
+    with progress() as bar:
+        bar.add_task("starting", total=None)
+        from fusion import Engine
+
+        return Engine.load(bundle, device=device)
+
+
+def draw_request(engine: "Engine", request: "FusionRequest") -> "FusionResult":
+    """Draw, showing stages and steps; Ctrl-C cancels between two steps."""
+    with progress() as bar:
+        task = bar.add_task("waiting", total=None)
+        handle = engine.submit(request)
+        try:
+            for event in handle.events():
+                if event.stage is None:
+                    continue
+                doing = _DOING.get(str(event.stage), str(event.stage))
+                if event.attempt > 1:
+                    doing += f", attempt {event.attempt}"
+                bar.update(
+                    task, description=doing, completed=event.step, total=event.steps or None
+                )
+        except KeyboardInterrupt:
+            handle.cancel()
+            raise
+        return handle.result()

@@ -1,0 +1,103 @@
+"""Where results go: checked before anything is loaded, written whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.errors import OutputRejected
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def check_image_path(path: Path, *, inputs: Iterable[Path | str] = ()) -> None:
+    """Refuse a path that cannot take a picture, or that would overwrite one of the inputs.
+
+    Raises OutputRejected, and leaves nothing behind.
+    """
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise OutputRejected(
+            f"{path} has no picture's ending: end it in one of {', '.join(IMAGE_SUFFIXES)}"
+        )
+    if path.is_dir():
+        raise OutputRejected(f"{path} is a folder: name a file in it, such as {path / 'out.png'}")
+    for source in inputs:
+        if path.exists() and Path(source).exists() and path.samefile(source):
+            raise OutputRejected(f"{path} is also an input: choose another name for the result")
+    _check_writable(path.parent, path)
+
+
+def check_directory(path: Path) -> None:
+    """Refuse a folder that cannot be made or written to. Raises OutputRejected."""
+    if path.exists() and not path.is_dir():
+        raise OutputRejected(f"{path} is a file, and a folder is needed: choose another name")
+    _check_writable(path, path)
+
+
+def numbered(path: Path, count: int) -> list[Path]:
+    """`out.png` for one picture; `out-1.png`, `out-2.png` … for several."""
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{index}{path.suffix}") for index in range(1, count + 1)]
+
+
+def write_images(images: Mapping[Path, "Image"]) -> None:
+    """Write pictures so that all of them appear, whole, or none does."""
+    write_all({path: _saver(image, path) for path, image in images.items()})
+
+
+def write_all(writers: Mapping[Path, Callable[[Path], None]]) -> None:
+    """Call each writer on a temporary neighbour of its path, then move all into place."""
+    staged: list[tuple[Path, Path]] = []
+    try:
+        for path, write in writers.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=".limner-", suffix=path.suffix, dir=path.parent)
+            os.close(handle)
+            staged.append((Path(name), path))
+            write(Path(name))
+        for temporary, path in staged:
+            temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is for secrets
+            temporary.replace(path)
+    finally:
+        for temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+
+
+def listed(paths: Sequence[Path]) -> str:
+    """Paths for a sentence."""
+    return ", ".join(str(path) for path in paths)
+
+
+def _saver(image: "Image", path: Path) -> Callable[[Path], None]:
+    def save(temporary: Path) -> None:
+        if path.suffix.lower() in (".jpg", ".jpeg"):
+            image.convert("RGB").save(temporary, quality=95, subsampling=0)
+        else:
+            image.save(temporary)
+
+    return save
+
+
+def _check_writable(directory: Path, path: Path) -> None:
+    """Prove by a temporary file that the nearest existing folder takes files."""
+    existing = directory
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise OutputRejected(f"cannot write {path}: {existing} is not a folder")
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".limner-", dir=existing):
+            pass
+    except OSError as error:
+        raise OutputRejected(f"cannot write {path}: {existing}: {error.strerror}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

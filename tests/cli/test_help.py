@@ -1,0 +1,73 @@
+"""`--help` teaches, and costs nothing."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import run
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = (
+    (), ("fuse",), ("people",), ("faces",), ("prompt",), ("train-mini",), ("bench",), ("demo",),
+    ("models",), ("models", "list"), ("models", "verify"), ("models", "card"),
+)  # fmt: skip
+HEAVY = (
+    "torch", "diffusers", "transformers", "onnxruntime", "onnx", "insightface", "cv2", "scipy",
+    "numpy", "PIL", "pydantic",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_help_page_says_what_it_does(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command, "--help"]) == 0
+    shown = capsys.readouterr()
+    assert "Usage: limner" in shown.out
+    assert shown.err == ""
+    if command != ("models",):
+        assert "Examples" in shown.out
+        assert len(re.findall(r"^ +limner ", shown.out, flags=re.MULTILINE)) >= 1
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """Counted in modules, for seconds depend on the machine; benchmarks/help.py has those."""
+    code = (
+        "import sys\nfrom cli import run\nassert run(['fuse', '--help']) == 0\n"
+        f"print(*[m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(result.stderr.split()) - {"pydantic"}  # typer itself stands on pydantic
+    assert not loaded
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    assert "fuse" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nope"], "nope"),
+        (["fuse", "--bad"], "--bad"),
+        (["people", "none"], "COUNT"),
+        (["people", "0"], "COUNT"),
+        (["faces"], "PHOTO"),
+        (["fuse", "--seed", "x", "-i", "a.png"], "--seed"),
+    ],
+)
+def test_a_mistyped_command_is_told_in_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1
+    assert shown.err.startswith("limner: ")
+    assert said in shown.err
