@@ -19,6 +19,7 @@ from models.bundle import Bundle
 from models.errors import BundleCorrupt, FaceNotFound, FaceTooSmall, SeveralFaces
 from models.manifest import ComponentKind, FacesSettings
 from models.quiet import quiet_insightface
+from models.refinement import refine
 
 if TYPE_CHECKING:
     import torch
@@ -121,7 +122,10 @@ class FaceAnalyser:
             return ()
         bgr = np.ascontiguousarray(image[:, :, ::-1])
         with self._lock, quiet_insightface():
-            found = self._loaded().get(bgr)
+            analysis = self._loaded()
+            found = analysis.get(bgr)
+            for face in found:
+                refine(analysis, bgr, face, self._settings)
         faces = [_face(item, image.shape[1], image.shape[0]) for item in found]
         least, greatest = self._settings.embedding_norms or (0.0, math.inf)
         known = [face for face in faces if least <= face.norm <= greatest]

@@ -58,6 +58,9 @@ def export_bundle(config: TrainingConfig, cache: Path, output: Path) -> dict[str
     export_drawing(cache, output)
     for name in ("faces", "judges"):
         _copy(cache / name, output / name)
+    for file in output.rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)  # safetensors writes for its owner only
     sizes = {name: _bytes(output / name) for name in _KINDS}
     if sum(sizes.values()) > LARGEST_BUNDLE_BYTES:
         listed = ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in sizes.items())
