@@ -159,11 +159,13 @@ def choose_face(
     *,
     smallest_face: float = 0.0,
     hint: str = "",
+    option: str = "--face",
 ) -> Face:
     """The one face, or face `number` counted from 1 in the order `analyse` gives.
 
     name: what messages call the picture. smallest_face: the shorter side a box must have, pixels.
-    hint: what to do where no face was found. Raises FaceNotFound, SeveralFaces, FaceTooSmall.
+    hint: what to do where no face was found. option: what messages say to choose with.
+    Raises FaceNotFound, SeveralFaces, FaceTooSmall.
     """
     if not faces:
         advice = hint or "give a picture that shows a face from the front, large and well lit"
@@ -171,7 +173,7 @@ def choose_face(
     if number is None and len(faces) > 1:
         listed = ", ".join(f"{index} {_where(face)}" for index, face in enumerate(faces, 1))
         raise SeveralFaces(
-            f"{name} shows {len(faces)} faces: {listed}; --face 2 chooses the second"
+            f"{name} shows {len(faces)} faces: {listed}; {option} 2 chooses the second"
         )
     chosen = 1 if number is None else number
     if not 1 <= chosen <= len(faces):

@@ -63,7 +63,9 @@ def analyse(
         None if photo is None else finder.face(photo, number)
         for photo, number in zip(photos.identities, chosen, strict=True)
     )
-    target = None if photos.target is None else finder.face(photos.target, target_face)
+    target = (
+        None if photos.target is None else finder.face(photos.target, target_face, "--target-face")
+    )
     if finder.reused:
         notes.decided(f"faces: {finder.reused} remembered, {finder.analysed} analysed")
     return Analysed(identities, target, finder.analysed, finder.reused)
@@ -76,7 +78,7 @@ class _Finder:
         self.analysed = 0
         self.reused = 0
 
-    def face(self, photo: Photo, number: int) -> Face:
+    def face(self, photo: Photo, number: int, option: str = "--face") -> Face:
         key = IdentityKey(Digest(photo.reference.digest), Digest(self.analyser.digest))
         faces = self.store.find(key)
         if faces is None:
@@ -91,6 +93,7 @@ class _Finder:
             photo.reference.name,
             smallest_face=self.analyser.settings.smallest_face,
             hint=self.analyser.hint,
+            option=option,
         )
 
 
