@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from eval.bench import EMBEDDING_WIDTH, Bench, best_face
 from eval.card import Chapter, Figure
-from eval.judges import RecogniserJudge, align
+from eval.judges import RecogniserJudge
 from eval.metrics import mean_interval, placements, share_interval, threshold_at_far
 from eval.people import held_out_people, snapshot
-from models import BundleCorrupt, ComponentKind
+from models import BundleCorrupt, ComponentKind, align_face
 from world import HELD_OUT, render_group, sample_look
 
 FAR = 1e-3
@@ -55,7 +55,7 @@ def measure_recogniser(bench: Bench) -> Chapter:
     by_truth, by_detector, by_judge = (np.zeros(shape, dtype=np.float32) for _ in range(3))
     for index, person in enumerate(bench.track(people, "recogniser")):
         photos = [snapshot(person, rng) for _ in range(extent.recogniser_pictures)]
-        crops = [align(photo.image, photo.landmarks) for photo in photos]
+        crops = [align_face(photo.image, photo.landmarks) for photo in photos]
         by_truth[index] = own.embed_crops(crops)
         by_judge[index] = bench.judges.recogniser.embed_crops(crops)
         for number, photo in enumerate(photos):

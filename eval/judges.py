@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
@@ -16,22 +16,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models import Bundle, BundleCorrupt, ComponentKind
+from models import CROP_SIZE, Bundle, BundleCorrupt, ComponentKind, align_face
 
-CROP_SIZE: Final = 112  # side in pixels of the crop every ArcFace-shaped recogniser expects
 DESCRIPTION_FILE = "judges.toml"
 
-# Left eye, right eye, nose, mouth corners (as seen in the picture) in pixels of the crop: the
-# template of InsightFace, which aligns what the bundle's own recogniser is fed.
-_TEMPLATE: NDArray[np.float64] = np.array(
-    [
-        [38.2946, 51.6963],
-        [73.5318, 51.5014],
-        [56.0252, 71.7366],
-        [41.5493, 92.3655],
-        [70.7299, 92.2041],
-    ]
-)
 _BATCH = 64  # pictures per call of a judge
 
 
@@ -90,7 +78,7 @@ class RecogniserJudge:
 
         images: uint8 RGB [height, width, 3]; landmarks: [5, 2] pixels for each.
         """
-        crops = [align(image, points) for image, points in zip(images, landmarks, strict=True)]
+        crops = [align_face(image, points) for image, points in zip(images, landmarks, strict=True)]
         return self.embed_crops(crops)
 
     def embed_crops(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -180,22 +168,6 @@ def read_description(file: Path) -> JudgesDescription:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BundleCorrupt(f"{file}: {where}: {first['msg']}; correct or restore it") from error
-
-
-def align(image: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The face as uint8 [112, 112, 3], turned and scaled so that its landmarks fit the template.
-
-    Equals InsightFace's norm_crop (tests/eval/test_judges.py). The least-squares similarity is a
-    linear regression of complex numbers: z ↦ a·z + b.
-    """
-    points = np.asarray(landmarks, dtype=np.float64) @ np.array([1, 1j])
-    wanted = _TEMPLATE @ np.array([1, 1j])
-    centred = points - points.mean()
-    spread = max(float(np.sum(np.abs(centred) ** 2)), 1e-12)
-    a = np.sum(np.conj(centred) * (wanted - wanted.mean())) / spread
-    b = wanted.mean() - a * points.mean()
-    matrix = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
-    return np.asarray(cv2.warpAffine(image, matrix, (CROP_SIZE, CROP_SIZE)), dtype=np.uint8)
 
 
 class _Network:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from models.alignment import CROP_LANDMARKS, CROP_SIZE, align_face
     from models.bundle import (
         Bundle,
         bundle_directories,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from models.quiet import quiet_libraries
 
 _HOMES = {
+    "alignment": ("CROP_LANDMARKS", "CROP_SIZE", "align_face"),
     "bundle": (
         "Bundle",
         "bundle_directories",
@@ -84,6 +86,9 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CROP_LANDMARKS",
+    "CROP_SIZE",
+    "align_face",
     "Bundle",
     "BundleCorrupt",
     "BundleDescription",

@@ -19,7 +19,7 @@ from models.bundle import Bundle
 from models.errors import BundleCorrupt, FaceNotFound, FaceTooSmall, SeveralFaces
 from models.manifest import ComponentKind, FacesSettings
 from models.quiet import quiet_insightface
-from models.refinement import refine
+from models.refinement import confirmed
 
 if TYPE_CHECKING:
     import torch
@@ -123,9 +123,12 @@ class FaceAnalyser:
         bgr = np.ascontiguousarray(image[:, :, ::-1])
         with self._lock, quiet_insightface():
             analysis = self._loaded()
-            found = analysis.get(bgr)
-            for face in found:
-                refine(analysis, bgr, face, self._settings)
+            # InsightFace rounds the shorter side when it fits a picture in: squares are exact.
+            found = [
+                face
+                for face in analysis.get(_squared(bgr))
+                if confirmed(analysis, bgr, face, self._settings)
+            ]
         faces = [_face(item, image.shape[1], image.shape[0]) for item in found]
         least, greatest = self._settings.embedding_norms or (0.0, math.inf)
         known = [face for face in faces if least <= face.norm <= greatest]
@@ -257,6 +260,13 @@ def _check_models(directory: Path, analysis: FaceAnalysis, settings: FacesSettin
         raise BundleCorrupt(
             f"{directory} has a recogniser of {width} outputs, FaceID takes {EMBEDDING_SIZE}"
         )
+
+
+def _squared(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture with black to its right or below it until it is square."""
+    height, width = image.shape[:2]
+    side = max(height, width)
+    return np.pad(image, ((0, side - height), (0, side - width), (0, 0)))
 
 
 def _face(item: Any, width: int, height: int) -> Face:

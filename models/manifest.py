@@ -102,6 +102,8 @@ class FacesSettings(_Table):
     embedding_norms: least and greatest length of an embedding, before it is made a unit, that the
         recogniser gives to people of the kind it was trained on. What lies outside is no face to
         this bundle: so a photograph is told from a drawing.
+    confirm_score: the least score of a face once it was seen at a good size; what is under it is
+        no face to this bundle.
     placement: where the face's box lies in training pictures: its centre's x and y and its height,
         in shares of their side. So is a larger target cut. None: as in common portraits.
     """
@@ -110,6 +112,7 @@ class FacesSettings(_Table):
     score_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     overlap_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.4
     smallest_face: Annotated[int, Field(ge=1)] = 32  # shorter side of its box
+    confirm_score: Annotated[float, Field(ge=0, lt=1)] = 0.0
     embedding_norms: tuple[Annotated[float, Field(ge=0)], float] | None = None
     placement: tuple[_Share, _Share, _Share] | None = None
 

@@ -20,21 +20,36 @@ SMALL_SHARE = 0.7
 LEAST_OVERLAP = 0.4
 
 
-def refine(analysis: Any, image: NDArray[np.uint8], face: Any, settings: FacesSettings) -> None:
-    """Correct a small face's box, landmarks and embedding in place.
+def confirmed(analysis: Any, image: NDArray[np.uint8], face: Any, settings: FacesSettings) -> bool:
+    """Whether a detection is a face; a small one's box, landmarks and embedding are corrected.
 
     analysis: InsightFace's FaceAnalysis; face: one it found; image: uint8 BGR [height, width, 3].
-    Does nothing where the bundle does not say how faces lie in training pictures.
+    Without `placement` in the settings there is no second look, all is judged by the first.
     """
+    if _is_small(image, face, settings) and not _look_again(analysis, image, face, settings):
+        return False
+    return float(face.det_score) >= settings.confirm_score
+
+
+def _is_small(image: NDArray[np.uint8], face: Any, settings: FacesSettings) -> bool:
+    """Whether the face is much smaller in the detector's input than in training pictures."""
     if settings.placement is None:
-        return
-    centre_x, centre_y, share = settings.placement
+        return False
     across, down = settings.detector_sizes[0]
     height, width = image.shape[:2]
+    face_height = float(face.bbox[3] - face.bbox[1])
+    in_input = face_height * min(across / width, down / height)
+    return face_height >= 1 and in_input < SMALL_SHARE * settings.placement[2] * down
+
+
+def _look_again(
+    analysis: Any, image: NDArray[np.uint8], face: Any, settings: FacesSettings
+) -> bool:
+    """Detect the face again in a square of its own; False if it is not found there."""
+    assert settings.placement is not None
+    centre_x, centre_y, share = settings.placement
+    down = settings.detector_sizes[0][1]
     x0, y0, x1, y1 = (float(value) for value in face.bbox)
-    in_input = (y1 - y0) * min(across / width, down / height)
-    if in_input >= SMALL_SHARE * share * down or y1 - y0 < 1:
-        return
     side = (y1 - y0) / share
     scale = down / side
     left, top = (x0 + x1) / 2 - centre_x * side, (y0 + y1) / 2 - centre_y * side
@@ -47,11 +62,13 @@ def refine(analysis: Any, image: NDArray[np.uint8], face: Any, settings: FacesSe
     boxes_there = boxes[:, :4] / scale + np.tile(corner, 2)
     overlaps = [_overlap(box, face.bbox) for box in boxes_there]
     if not overlaps or max(overlaps) < LEAST_OVERLAP:
-        return
+        return False
     best = int(np.argmax(overlaps))
     face.bbox = boxes_there[best].astype(np.float32)
     face.kps = (points[best] / scale + corner).astype(np.float32)
+    face.det_score = float(boxes[best, 4])
     analysis.models["recognition"].get(image, face)
+    return True
 
 
 def _overlap(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:

@@ -12,7 +12,8 @@ import torch
 from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
 
-from .alignment import align
+from models import align_face
+
 from .augmentation import to_network
 from .autoencoder import encode_pictures
 from .data import Pictures
@@ -40,7 +41,7 @@ def cache_embeddings(
     for start in range(0, len(pictures), 64):
         rows = range(start, min(start + 64, len(pictures)))
         crops = np.stack(
-            [align(np.asarray(pictures.images[i]), pictures.landmarks[i]) for i in rows]
+            [align_face(np.asarray(pictures.images[i]), pictures.landmarks[i]) for i in rows]
         )
         found.append(session.run(None, {name: to_network(crops).numpy()})[0])
     embeddings = np.concatenate(found)

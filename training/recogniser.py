@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .alignment import CROP_SIZE, align, jitter_landmarks
+from models import CROP_SIZE, align_face
+
 from .augmentation import Degradation, degrade, relight, to_network
 from .data import Pictures
+from .landmarks import jitter_landmarks
 from .loop import Schedule
 from .onnx import export_recogniser
 from .verification import Identification, MarginClassifier, verification_figures
@@ -98,7 +100,7 @@ def training_crops(
     for row, index in enumerate(indices):
         image = degrade(np.asarray(pictures.images[index]), rng, augmentation.degradation)
         landmarks = jitter_landmarks(pictures.landmarks[index], rng, augmentation.landmark_error)
-        crops[row] = align(image, landmarks)
+        crops[row] = align_face(image, landmarks)
     return relight(crops, rng, augmentation.light)
 
 
@@ -112,7 +114,7 @@ def embed_pictures(
     embeddings: list[NDArray[np.float32]] = []
     for start in range(0, len(pictures), 128):
         rows = range(start, min(start + 128, len(pictures)))
-        crops = np.stack([align(np.asarray(pictures.images[i]), points[i]) for i in rows])
+        crops = np.stack([align_face(np.asarray(pictures.images[i]), points[i]) for i in rows])
         found: Tensor = recogniser(to_network(crops).to(device))
         embeddings.append(found.float().cpu().numpy())
     return np.concatenate(embeddings)

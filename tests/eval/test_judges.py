@@ -1,16 +1,14 @@
 """Judges: aligned as InsightFace aligns, fed as judges.toml says, refused when they do not fit."""
 
-import warnings
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnxruntime
 import pytest
 
 from eval import JudgesNotFound, open_judges
-from eval.judges import align, read_description
-from models import Bundle, BundleCorrupt, ComponentKind, open_bundle
+from eval.judges import read_description
+from models import Bundle, BundleCorrupt, ComponentKind, align_face, open_bundle
 from world import LABELS, render, sample_look, sample_person
 
 
@@ -30,20 +28,6 @@ def portraits() -> list[tuple[np.ndarray, np.ndarray]]:
     return drawn
 
 
-def test_alignment_equals_insightfaces(portraits: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # it calls what scikit-image deprecates
-        from insightface.utils.face_align import norm_crop
-
-        for image, landmarks in portraits:
-            matrix = cv2.getRotationMatrix2D((80, 80), 17, 0.8)
-            turned = landmarks @ matrix[:, :2].T + matrix[:, 2]
-            picture = cv2.warpAffine(image, matrix, (160, 160))
-            theirs = norm_crop(picture, turned.astype(np.float32))
-            difference = np.abs(align(picture, turned).astype(int) - theirs.astype(int))
-            assert difference.max() <= 1
-
-
 class TestRecogniser:
     def test_embeddings_have_unit_length_and_are_the_networks_own(
         self, bundle: Bundle, portraits: list[tuple[np.ndarray, np.ndarray]]
@@ -52,7 +36,7 @@ class TestRecogniser:
         embeddings = open_judges(bundle).recogniser.embed(images, landmarks)
         assert embeddings.shape == (5, 512)
         assert np.linalg.norm(embeddings, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
-        crop = align(images[0], landmarks[0]).astype(np.float32)
+        crop = align_face(images[0], landmarks[0]).astype(np.float32)
         session = onnxruntime.InferenceSession(
             bundle.path(ComponentKind.JUDGES) / "recogniser.onnx",
             providers=["CPUExecutionProvider"],

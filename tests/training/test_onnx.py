@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import nn
 
+from models import align_face
 from training import attribute_judge, detector, recogniser
-from training.alignment import align
 from training.anchors import decode
 from training.attribute_judge import AttributeJudge
 from training.detector import Detector, find_faces, network_input
@@ -145,7 +145,7 @@ def test_insightface_finds_what_torch_finds(
     for row, face in enumerate(faces):
         np.testing.assert_allclose(face.bbox, expected.boxes[row], rtol=1e-2, atol=0.1)
         np.testing.assert_allclose(face.kps, expected.landmarks[row], rtol=1e-2, atol=0.1)
-        crop = align(image, face.kps)
+        crop = align_face(image, face.kps)
         pixels = torch.from_numpy((crop.transpose(2, 0, 1)[None] - 127.5) / 127.5).float()
         with torch.no_grad():
             own = nn.functional.normalize(namer(pixels))[0].numpy()

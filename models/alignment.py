@@ -1,7 +1,7 @@
 """Five landmarks to the 112 x 112 crop every ArcFace recogniser expects.
 
-Equals `insightface.utils.face_align.norm_crop` (tests/training/test_recogniser.py): what the
-recogniser sees in training is what the bundle's face analysis will feed it.
+Equals `insightface.utils.face_align.norm_crop` (tests/models/test_alignment.py): what a recogniser
+or a judge sees in training and in measuring is what face analysis will feed it.
 """
 
 from __future__ import annotations
@@ -40,20 +40,7 @@ def similarity(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.concatenate([rotation, (crop_centre - rotation @ centre)[:, None]], axis=1)
 
 
-def align(image: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> NDArray[np.uint8]:
+def align_face(image: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Crop the face of an image: uint8 [height, width, 3] to uint8 [112, 112, 3], black outside."""
     crop = cv2.warpAffine(image, similarity(landmarks), (CROP_SIZE, CROP_SIZE), borderValue=0.0)
     return np.asarray(crop, np.uint8)
-
-
-def jitter_landmarks(
-    landmarks: NDArray[np.floating], rng: np.random.Generator, relative_error: float
-) -> NDArray[np.float64]:
-    """Landmarks as a detector would report them: each point off by a Gaussian error.
-
-    relative_error: the largest standard deviation, in eye distances; the one used is drawn.
-    """
-    points = np.asarray(landmarks, np.float64)
-    eye_distance = float(np.linalg.norm(points[1] - points[0]))
-    deviation = eye_distance * relative_error * rng.random()
-    return points + rng.normal(0.0, 1.0, points.shape) * deviation
