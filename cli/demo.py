@@ -33,7 +33,13 @@ def demo(
     from cli.console import say, tracked
     from cli.demo_sheet import demo_sheet
     from cli.drawing import load_engine
-    from cli.outputs import check_directory, write_images
+    from cli.outputs import (
+        check_directory,
+        check_files,
+        image_writer,
+        portrait_writer,
+        write_all,
+    )
     from cli.scores import Jury
     from cli.showcase import CAST, Painted, meet_models, plan
     from eval import open_judges
@@ -45,6 +51,10 @@ def demo(
     models = tuple(tracked(meet_models(seed), "drawing six new people", len(CAST)))
     programme = plan(models)
     commissions = tuple(programme.commissions())
+    people = output / "people"
+    photos = {people / f"{model.name.lower()}.png": model.person.picture for model in models}
+    portraits = [output / commission.file for commission in commissions]
+    check_files([*photos, *portraits, output / SHEET])
     engine = load_engine(bundle)
     painted = [
         Painted(commission, engine.fuse(commission.request(seed)))
@@ -53,21 +63,22 @@ def demo(
     jury = Jury(judges, FaceAnalyser(opened), models)
     scores = [jury.score(item) for item in tracked(painted, "judging the portraits", len(painted))]
     marks = jury.ceiling(), jury.floor()
-    pictures = {
-        output / "people" / f"{model.name.lower()}.png": model.person.picture
-        for model in programme.models
-    }
-    pictures |= {output / item.commission.file: item.picture for item in painted}
-    pictures[output / SHEET] = demo_sheet(programme, painted, scores)
-    write_images(pictures)
+    page = demo_sheet(programme, painted, scores)
+    write_all(
+        {path: image_writer(photo, path) for path, photo in photos.items()}
+        | {
+            path: portrait_writer(item.result)
+            for path, item in zip(portraits, painted, strict=True)
+        }
+        | {output / SHEET: image_writer(page, output / SHEET)}
+    )
     _tell(painted, scores, *marks)
-    photos = output / "people"
     say()
     say(" has it all on one sheet; every picture lies beside it.", first=str(output / SHEET))
     say()
     say(first="Try next")
-    say(f"  limner fuse -i {photos / 'ben.png'} -i {photos / 'finn.png'}:0.5 --set hat -o mine.png")
-    say(f"  limner fuse -i {photos / 'cleo.png'} --target {photos / 'eve.png'} -o swapped.png")
+    say(f"  limner fuse -i {people / 'ben.png'} -i {people / 'finn.png'}:0.5 --set hat -o mine.png")
+    say(f"  limner fuse -i {people / 'cleo.png'} --target {people / 'eve.png'} -o swapped.png")
     say(f"  limner demo --seed {seed + 1}          # six other people")
     say("  limner models card mini       # what the bundle reaches, measured on many more")
 

@@ -59,6 +59,10 @@ def read_wish(settings: Sequence[str] | None) -> Wish:
         raise OptionRejected(
             f"drawn people have no {', '.join(sorted(beyond))}; they have {', '.join(LABELS)}"
         )
+    if attributes.gender not in (None, *LABELS["gender"]):
+        raise OptionRejected(
+            f"drawn people are {' or '.join(LABELS['gender'])}, not gender={attributes.gender}"
+        )
     if isinstance(attributes.age, AgeRange):
         raise OptionRejected(f"age takes one number here, not the range {attributes.age}")
     for key in attributes.model_fields_set - {"gender"}:

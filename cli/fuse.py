@@ -1,6 +1,6 @@
 """`limner fuse`: photos and words in, a portrait out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +20,9 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
-    from fusion import FusionResult, Identity
+    from fusion import Identity
 
+MOST_PICTURES = 16  # fusion.request's, which is too heavy to import for a help page
 EXAMPLES = examples(
     ("limner fuse -i a.png -o out.png", "a new portrait of one person"),
     ("limner fuse -i a.png -i b.png:0.3 --set age=60 --set glasses", "two people, 70 to 30"),
@@ -61,7 +62,10 @@ def fuse(
         int | None, typer.Option(help="Which face of the target, from 1.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same picture.")] = 7,
-    count: Annotated[int, typer.Option(help="How many pictures, each of another seed.")] = 1,
+    count: Annotated[
+        int,
+        typer.Option(min=1, max=MOST_PICTURES, help="How many pictures, each of another seed."),
+    ] = 1,
     steps: Annotated[
         int | None, typer.Option(help="Denoising steps; without: the bundle's own number.")
     ] = None,
@@ -90,9 +94,8 @@ def fuse(
     """
     from cli.console import print_json
     from cli.drawing import draw_request, load_engine
-    from cli.outputs import check_image_path, numbered, write_all
+    from cli.outputs import check_image_path, numbered, portrait_writer, write_all
     from cli.report import fusion_as_json, tell_fusion
-    from cli.words import plan_words
     from fusion import FusionRequest
     from prompting import parse_settings
 
@@ -102,17 +105,15 @@ def fuse(
             "nothing to draw: give --identity PHOTO, --set KEY=VALUE or --text WORDS"
         )
     inputs = [photo.path for photo in photos] + ([target] if target else [])
-    paths = numbered(output, max(1, count))
+    paths = numbered(output, count)
     for path in paths:
         check_image_path(path, inputs=inputs)
-    plan = plan_words(parse_settings(settings or ()), text, bundle) if text else None
     request = FusionRequest(
         identities=_identities(photos, face or []),
         target=target,
         target_face=target_face,
-        attributes=None if text else parse_settings(settings or ()),
-        prompt=plan.prompt if plan else None,
-        negative_prompt=plan.negative_prompt if plan else None,
+        attributes=parse_settings(settings or ()),
+        text=text,
         steps="auto" if steps is None else steps,
         guidance_scale=guidance_scale,
         identity_scale=identity_scale,
@@ -124,7 +125,7 @@ def fuse(
     )
     engine = load_engine(bundle, device)
     result = draw_request(engine, request)
-    write_all({path: _writer(result, index) for index, path in enumerate(paths)})
+    write_all({path: portrait_writer(result, index) for index, path in enumerate(paths)})
     if as_json:
         print_json(fusion_as_json(result, paths))
     else:
@@ -151,12 +152,3 @@ def _identities(photos: Sequence[WeightedPhoto], faces: Sequence[int]) -> "tuple
         Identity(image=photo.path, weight=weight, face=number)
         for photo, weight, number in zip(photos, shares(photos), chosen, strict=True)
     )
-
-
-def _writer(result: "FusionResult", index: int) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        from fusion import save
-
-        save(result, path, index)
-
-    return write

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from eval import Card
     from models import Bundle
 
-group = typer.Typer(no_args_is_help=True, help="The bundles on this machine: list, verify, card.")
+group = typer.Typer(
+    no_args_is_help=True, help="The bundles on this machine: list, verify, card; pull, one day."
+)
 
 
 @group.command("list", epilog=examples(("limner models list", "what is on this machine")))
@@ -92,6 +94,22 @@ def card(
         from eval import print_card
 
         print_card(shown, standard_output())
+
+
+@group.command(
+    epilog=examples(("limner models pull sd15-faceid", "for now: says what works meanwhile"))
+)
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A public bundle.")],
+) -> None:
+    """Fetch a public bundle: not possible in this version, which says what works meanwhile."""
+    from cli.errors import NotOffered
+
+    raise NotOffered(
+        f"this version cannot fetch public bundles yet, nor {name}; what works meanwhile: "
+        "Engine.from_diffusers(pipe) with a pipeline of your own, or a bundle's directory as "
+        "--bundle FOLDER"
+    )
 
 
 def register(app: typer.Typer) -> None:

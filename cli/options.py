@@ -10,6 +10,8 @@ import typer
 
 from cli.errors import OptionRejected
 
+LARGEST_WEIGHT = 1e6  # fusion.request's, which is too heavy to import for a help page
+
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", metavar="NAME", help="A bundle's name or directory.")
 ]
@@ -65,7 +67,7 @@ def shares(photos: Sequence[WeightedPhoto]) -> list[float]:
     """
     given = [photo.weight for photo in photos if photo.weight is not None]
     without = [photo.path for photo in photos if photo.weight is None]
-    if any(not math.isfinite(weight) or weight < 0 for weight in given):
+    if any(not 0 <= weight <= LARGEST_WEIGHT for weight in given):
         return [1.0 if photo.weight is None else photo.weight for photo in photos]  # refused later
     left = 1.0 - math.fsum(given)
     if without and left <= 1e-6:

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ from cli.errors import OutputRejected
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from fusion import FusionResult
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -19,12 +21,7 @@ def check_image_path(path: Path, *, inputs: Iterable[Path | str] = ()) -> None:
 
     Raises OutputRejected, and leaves nothing behind.
     """
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise OutputRejected(
-            f"{path} has no picture's ending: end it in one of {', '.join(IMAGE_SUFFIXES)}"
-        )
-    if path.is_dir():
-        raise OutputRejected(f"{path} is a folder: name a file in it, such as {path / 'out.png'}")
+    _check_name(path)
     for source in inputs:
         if path.exists() and Path(source).exists() and path.samefile(source):
             raise OutputRejected(f"{path} is also an input: choose another name for the result")
@@ -38,8 +35,19 @@ def check_directory(path: Path) -> None:
     _check_writable(path, path)
 
 
+def check_files(paths: Iterable[Path]) -> None:
+    """Refuse results of which one cannot be written where it belongs. Raises OutputRejected."""
+    paths = list(paths)
+    for folder in {path.parent for path in paths}:
+        check_directory(folder)
+    for path in paths:
+        if path.is_dir():
+            raise OutputRejected(f"{path} is a folder, and a file is needed: move it away")
+
+
 def numbered(path: Path, count: int) -> list[Path]:
-    """`out.png` for one picture; `out-1.png`, `out-2.png` … for several."""
+    """`out.png` for one picture; `out-1.png`, `out-2.png` … for several. Raises OutputRejected."""
+    _check_name(path)
     if count == 1:
         return [path]
     return [path.with_name(f"{path.stem}-{index}{path.suffix}") for index in range(1, count + 1)]
@@ -47,7 +55,7 @@ def numbered(path: Path, count: int) -> list[Path]:
 
 def write_images(images: Mapping[Path, "Image"]) -> None:
     """Write pictures so that all of them appear, whole, or none does."""
-    write_all({path: _saver(image, path) for path, image in images.items()})
+    write_all({path: image_writer(image, path) for path, image in images.items()})
 
 
 def write_all(writers: Mapping[Path, Callable[[Path], None]]) -> None:
@@ -68,12 +76,9 @@ def write_all(writers: Mapping[Path, Callable[[Path], None]]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def listed(paths: Sequence[Path]) -> str:
-    """Paths for a sentence."""
-    return ", ".join(str(path) for path in paths)
+def image_writer(image: "Image", path: Path) -> Callable[[Path], None]:
+    """What writes a picture in the format that the name of `path` asks for."""
 
-
-def _saver(image: "Image", path: Path) -> Callable[[Path], None]:
     def save(temporary: Path) -> None:
         if path.suffix.lower() in (".jpg", ".jpeg"):
             image.convert("RGB").save(temporary, quality=95, subsampling=0)
@@ -81,6 +86,26 @@ def _saver(image: "Image", path: Path) -> Callable[[Path], None]:
             image.save(temporary)
 
     return save
+
+
+def portrait_writer(result: "FusionResult", index: int = 0) -> Callable[[Path], None]:
+    """What writes picture `index` of a result, labelled as generated."""
+
+    def write(path: Path) -> None:
+        from fusion import save
+
+        save(result, path, index)
+
+    return write
+
+
+def _check_name(path: Path) -> None:
+    if path.is_dir():
+        raise OutputRejected(f"{path} is a folder: name a file in it, such as {path / 'out.png'}")
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise OutputRejected(
+            f"{path} has no picture's ending: end it in one of {', '.join(IMAGE_SUFFIXES)}"
+        )
 
 
 def _check_writable(directory: Path, path: Path) -> None:

@@ -3,15 +3,15 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from cli.errors import OutputRejected
 from cli.options import JsonOption, SettingsOption, examples
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
+LARGEST_SIDE = 1024  # world.renderer's, which is too heavy to import for a help page
+TRUTH = "people.json"
 EXAMPLES = examples(
     ("limner people 8 -o people/", "eight people nobody has seen before"),
     ("limner people 4 --set gender=woman --set glasses -o people/", "four women with glasses"),
@@ -30,31 +30,36 @@ def people(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Same seed, same people; without: new ones.")
     ] = None,
-    size: Annotated[int, typer.Option(min=64, max=2048, help="Side of a picture in pixels.")] = 256,
+    size: Annotated[int, typer.Option(min=64, max=LARGEST_SIDE, help="Side in pixels.")] = 256,
     as_json: JsonOption = False,
 ) -> None:
     """Draw new people, each with the truth about what the picture shows.
 
-    They were never seen in training. `people.json` beside the pictures says what each one shows.
+    They were never seen in training. `people.json` beside the pictures says what each one shows,
+    also of the people an earlier run left there.
     """
     from cli.console import print_json, progress, say, table
     from cli.drawn import draw, new_people, read_wish
-    from cli.outputs import check_directory, write_all
+    from cli.outputs import check_directory, check_files, image_writer, write_all
 
     check_directory(output)
     wish = read_wish(settings)
-    seeds = new_people(count, seed, wish.gender)
+    paths = {
+        identity: output / f"person-{identity}.png"
+        for identity in new_people(count, seed, wish.gender)
+    }
+    check_files([*paths.values(), output / TRUTH])
+    known = _read_truth(output / TRUTH)
     with progress() as bar:
-        drawn = [
-            draw(identity, wish.look, size)
-            for identity in bar.track(seeds, description="drawing people")
-        ]
-    pictures = {output / f"person-{person.seed}.png": person for person in drawn}
+        pictures = {
+            paths[identity]: draw(identity, wish.look, size)
+            for identity in bar.track(paths, description="drawing people")
+        }
     truth = {
         path.name: {"seed": person.seed, **person.attributes} for path, person in pictures.items()
     }
-    writers = {path: _save(person.picture) for path, person in pictures.items()}
-    write_all({**writers, output / "people.json": _dump(truth)})
+    writers = {path: image_writer(person.picture, path) for path, person in pictures.items()}
+    write_all({**writers, output / TRUTH: _dump({**known, **truth})})
     if as_json:
         print_json(truth)
         return
@@ -69,8 +74,17 @@ def register(app: typer.Typer) -> None:
     app.command("people", epilog=EXAMPLES)(people)
 
 
-def _save(picture: "Image") -> Callable[[Path], None]:
-    return lambda path: picture.save(path)
+def _read_truth(path: Path) -> dict[str, object]:
+    """What an earlier run wrote there, which stays; empty without one. Raises OutputRejected."""
+    if not path.exists():
+        return {}
+    try:
+        truth = json.loads(path.read_bytes())
+    except ValueError:
+        truth = None
+    if not isinstance(truth, dict):
+        raise OutputRejected(f"{path} was not written by limner people: choose another folder")
+    return truth
 
 
 def _dump(value: Mapping[str, object]) -> Callable[[Path], None]:

@@ -1,7 +1,7 @@
 """`limner train-mini`: train the mini bundle anew, or one model of it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,7 +23,9 @@ def train_mini(
     minutes: Annotated[
         float | None, typer.Option(help="Training time, of the one stage or of all together.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where the models are trained.")
+    ] = "auto",
     size: Annotated[int | None, typer.Option(help="Side of the pictures: 128 or 256.")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads and rendering processes.")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from eval.card import Card, CardInvalid, CardNotFound, Figure, read_card
     from eval.judges import AttributeJudge, Judges, JudgesNotFound, RecogniserJudge, open_judges
     from eval.measure import measure_card
-    from eval.page import print_card, render_card
+    from eval.page import print_card, render_bars, render_card
     from eval.sheets import Section, Tile, sheet
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "open_judges",
     "print_card",
     "read_card",
+    "render_bars",
     "render_card",
     "sheet",
 ]
@@ -47,6 +48,7 @@ _HOMES = {
     "open_judges": "judges",
     "print_card": "page",
     "read_card": "card",
+    "render_bars": "page",
     "render_card": "page",
     "sheet": "sheets",
 }

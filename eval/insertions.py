@@ -129,7 +129,7 @@ def _insert(
     request = FusionRequest(
         identities=(Identity(image=source.image),), target=target.image, seed=seed, verify=False
     )
-    drawn = np.asarray(bench.engine.fuse(request).images[0].convert("RGB"), dtype=np.uint8)
+    drawn = bench.fuse(request, instead=target.image)
     seen = look_at(bench, [drawn, perfect, source_again.image, owner_again.image]).embeddings
     return Insertion(
         source=source,

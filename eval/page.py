@@ -35,10 +35,15 @@ def render_card(card: Card) -> str:
         "A *ceiling* is what the same measurement gives where a perfect model stood: real pictures",
         "instead of drawn ones. *n* counts what is independent: people, pairs or pictures.",
     ]
-    lines += ["", "## The bars", "", *_markdown(("", *_HEAD[:5]), _bar_rows(card))]
+    lines += ["", "## The bars", "", render_bars(card)]
     for chapter in card.chapters:
         lines += ["", *_chapter(chapter)]
     return "\n".join(lines) + "\n"
+
+
+def render_bars(card: Card) -> str:
+    """The figures that have a bar, as one Markdown table; the README shows it."""
+    return "\n".join(_markdown(("", *_HEAD[:5]), _bar_rows(card)))
 
 
 def print_card(card: Card, console: "Console") -> None:

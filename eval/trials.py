@@ -93,7 +93,7 @@ def draw(bench: Bench, source: Photo, wish: Wish, seed: int) -> Image:
         seed=seed,
         verify=False,
     )
-    return np.asarray(bench.engine.fuse(request).images[0].convert("RGB"), dtype=np.uint8)
+    return bench.fuse(request, instead=np.zeros((bench.size, bench.size, 3), np.uint8))
 
 
 def restore(bench: Bench, images: Sequence[Image]) -> list[Image]:

@@ -16,12 +16,14 @@ class ColourMatch:
     """How much of the difference is made up for.
 
     amount: 0 none, 1 all of it; largest_shift: in Lab units per channel; largest_gain: the ratio of
-    contrasts is held between its inverse and itself; fewest_pixels: a smaller ring says nothing.
+    contrasts is held between its inverse and itself; same_within: pixels that differ by more Lab
+    units than this show different things; fewest_pixels: of the same thing, fewer say nothing.
     """
 
     amount: float = 0.5
     largest_shift: float = 12.0
     largest_gain: float = 1.2
+    same_within: float = 24.0
     fewest_pixels: int = 64
 
 
@@ -33,15 +35,19 @@ def match_ring(
 ) -> Picture:
     """The drawing with its mean and contrast nearer to the target's, by the mask's soft ring.
 
-    drawn, target: uint8 [height, width, 3]; mask: float [height, width]. Only the ring (mask
-    between 0 and 1) is compared: it shows the same thing in both, the face inside does not.
+    drawn, target: uint8 [height, width, 3]; mask: float [height, width]. Compared is where both
+    show the same thing: in the ring (mask between 0 and 1), and there only pixels that are nearly
+    alike. Hair that took a background's place says nothing about the light.
     After Reinhard et al., "Color transfer between images", 2001, held to mild corrections.
     """
     settings = settings or ColourMatch()
-    ring = (mask > 0.02) & (mask < 0.98)
-    if settings.amount <= 0 or int(ring.sum()) < settings.fewest_pixels:
+    if settings.amount <= 0:
         return drawn
     ours, theirs = _lab(drawn), _lab(target)
+    ring = (mask > 0.02) & (mask < 0.98)
+    ring &= np.linalg.norm(theirs - ours, axis=2) <= settings.same_within
+    if int(ring.sum()) < settings.fewest_pixels:
+        return drawn
     ours_ring, theirs_ring = ours[ring], theirs[ring]
     ours_mean, theirs_mean = ours_ring.mean(0), theirs_ring.mean(0)
     gain = (theirs_ring.std(0) + 1.0) / (ours_ring.std(0) + 1.0)

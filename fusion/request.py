@@ -24,11 +24,12 @@ from fusion.errors import (
     InvalidSize,
     InvalidWeights,
 )
-from prompting import Attributes
+from prompting import Attributes, optimize
 
 EMBEDDING_WIDTH: Final = 512
 MAX_IDENTITIES: Final = 8
 MAX_PICTURES: Final = 16
+MAX_WEIGHT: Final = 1e6
 MAX_STEPS: Final = 500
 MAX_GUIDANCE_SCALE: Final = 50.0
 MAX_IDENTITY_SCALE: Final = 5.0
@@ -95,7 +96,8 @@ class FusionRequest(_Strict):
 
     identities: the people, by weight; none draws nobody in particular, or the target's own person.
     target: a picture to fuse into; None draws a free portrait. target_face: which face of it.
-    attributes: what the portrait should show. prompt, negative_prompt: given, used as they are.
+    attributes: what the portrait should show; text: the same in free words, where attributes win.
+    prompt, negative_prompt: given, used as they are; a prompt goes without a text.
     steps: "auto" or a number. size: (width, height) in pixels, of a free portrait only.
     strength: how much of the target is drawn anew, over 0 up to 1. seed: picture k has seed + k.
     min_identity: the least cosine to the wished face; a picture below it is drawn again, up to
@@ -107,6 +109,7 @@ class FusionRequest(_Strict):
     target: Picture = None
     target_face: int | None = None
     attributes: Mapping[str, AttributeValue] | Attributes | None = None
+    text: str | None = None
     prompt: str | None = None
     negative_prompt: str | None = None
     steps: int | Literal["auto"] | None = "auto"
@@ -145,12 +148,13 @@ class ResolvedIdentity:
 
 @dataclass(frozen=True)
 class Words:
-    """What is to be said: either the prompt as given, or attributes to make one of.
+    """What is to be said: either the prompt as given, or attributes and text to make one of.
 
     given: whether `prompt` is used as it is; negative_given: likewise.
     """
 
     attributes: Attributes
+    text: str
     prompt: str
     given: bool
     negative_prompt: str
@@ -188,7 +192,8 @@ class ResolvedRequest:
 def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedRequest:
     """The request with every question answered, before anything is read or loaded.
 
-    Raises InvalidRequest and its kinds, and `prompting`'s UnknownAttribute and InvalidAttribute.
+    Raises InvalidRequest and its kinds, and `prompting`'s UnknownAttribute, InvalidAttribute and
+    UnreadableText.
     """
     identities = _identities(request.identities)
     fuses = request.target is not None
@@ -257,9 +262,10 @@ def _identities(given: tuple[Identity, ...]) -> tuple[ResolvedIdentity, ...]:
             raise InvalidIdentity(f"identity {number}: give either an image or an embedding")
         if identity.embedding is not None:
             unit_embedding(identity.embedding)
-        if not math.isfinite(identity.weight) or identity.weight < 0:
+        if not 0 <= identity.weight <= MAX_WEIGHT:
             raise InvalidWeights(
-                f"identity {number} has weight {identity.weight:g}: give a number from 0 up"
+                f"identity {number} has weight {identity.weight:g}: "
+                f"give a number from 0 to {MAX_WEIGHT:g}"
             )
     total = math.fsum(identity.weight for identity in given)
     if given and total <= 0:
@@ -285,8 +291,13 @@ def _words(request: FusionRequest) -> Words:
     attributes = request.attributes
     if not isinstance(attributes, Attributes):
         attributes = Attributes(**dict(attributes or {}))
+    if request.text is not None:
+        if request.prompt is not None:
+            raise InvalidRequest("a prompt is used as it is: give either a prompt or a text")
+        optimize(attributes, request.text)  # what cannot be read is found before models are loaded
     return Words(
         attributes=attributes,
+        text=request.text or "",
         prompt=request.prompt or "",
         given=request.prompt is not None,
         negative_prompt=request.negative_prompt or "",

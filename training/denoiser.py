@@ -49,6 +49,8 @@ class DenoiserConfig:
         0.01  # per number of the unit embedding: a detector's landmarks are never exact
     )
     face_weight: float = 2.0  # of the loss at eyes and mouth, over 1 elsewhere
+    skin_weight: float = 4.0  # on the whole face: backgrounds are learned long before wrinkles
+    mean_logit: float = -0.4  # of the times: wrinkles show only where there is little noise
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
             learning_rate=1e-3,
@@ -159,13 +161,17 @@ class DenoiserRecipe:
         embeddings[no_identity] = 0.0
         latents = self.conditions.latents[chosen].astype(np.float32)
         scale = latents.shape[-1] / self.pictures.size
-        weights = face_weights(
+        weights = inside_faces(
+            self.pictures.boxes[chosen] * scale, latents.shape[-1], config.skin_weight
+        ) * face_weights(
             self.pictures.landmarks[chosen] * scale, latents.shape[-1], config.face_weight
         )
         return {
             "latents": torch.from_numpy(latents),
             "noise": torch.from_numpy(rng.standard_normal(latents.shape, np.float32)),
-            "timesteps": torch.from_numpy(sample_timesteps(rng, count, config.uniform_times)),
+            "timesteps": torch.from_numpy(
+                sample_timesteps(rng, count, config.uniform_times, config.mean_logit)
+            ),
             "input_ids": tokenize(self.tokenizer, captions),
             "embeddings": torch.from_numpy(embeddings),
             "weights": torch.from_numpy(weights),
@@ -224,9 +230,20 @@ class DenoiserRecipe:
         return {name: float(np.mean(values)) for name, values in sums.items()}
 
 
-def sample_timesteps(rng: np.random.Generator, count: int, uniform: float) -> NDArray[np.int64]:
+def inside_faces(boxes: NDArray[np.float32], size: int, weight: float) -> NDArray[np.float32]:
+    """`weight` in the ellipse of each box x0, y0, x1, y1 [n, 4], 1 outside: [n, 1, size, size]."""
+    centre = (np.arange(size, dtype=np.float32) + 0.5)[None]
+    x = (centre - (boxes[:, :1] + boxes[:, 2:3]) / 2) / ((boxes[:, 2:3] - boxes[:, :1]) / 2)
+    y = (centre - (boxes[:, 1:2] + boxes[:, 3:]) / 2) / ((boxes[:, 3:] - boxes[:, 1:2]) / 2)
+    inside = (y[:, None, :, None] ** 2 + x[:, None, None, :] ** 2) <= 1
+    return np.where(inside, np.float32(weight), np.float32(1))
+
+
+def sample_timesteps(
+    rng: np.random.Generator, count: int, uniform: float, mean_logit: float = 0.0
+) -> NDArray[np.int64]:
     """Times 0 … 999: logit-normal, a share of them uniform, int64 [count]."""
-    times = 1 / (1 + np.exp(-rng.standard_normal(count)))
+    times = 1 / (1 + np.exp(-rng.normal(mean_logit, 1.0, count)))
     even = rng.random(count)
     times = np.where(rng.random(count) < uniform, even, times)
     return np.minimum((times * TRAIN_TIMESTEPS).astype(np.int64), TRAIN_TIMESTEPS - 1)

@@ -12,7 +12,8 @@ from world.person import Person
 def attributes_of(person: Person, look: Look) -> dict[str, str | int | bool]:
     """The truth of a picture in the keys and values of prompting's schema.
 
-    `hair` is there only when its colour can be seen: not on bald heads, nor once it has greyed.
+    `hair` is the colour the hair has, under a hat as well, which may hide all of it; it is missing
+    on bald heads, and where age has greyed what the look does not dye.
     """
     attributes: dict[str, str | int | bool] = {
         "gender": person.gender,

@@ -14,8 +14,8 @@ from world.look import BACKGROUNDS, Look
 from world.person import Person
 from world.renderer import SMALLEST_SIDE, render
 
-# A face fills about 0.7 of its portrait; the rest is margin that neighbours may not overlap.
-SMALLEST_SHARE = 0.30
+# The least side of a portrait, as a share of the largest that fits its column and the height.
+SMALLEST_SHARE = 0.55
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def render_group(
         room = min(int(right - left), height)
         if room < SMALLEST_SIDE:
             raise ValueError(f"{len(people)} people do not fit into {width} x {height} pixels")
-        side = max(SMALLEST_SIDE, int(room * rng.uniform(max(SMALLEST_SHARE, 0.55), 1.0)))
+        side = max(SMALLEST_SIDE, int(room * rng.uniform(SMALLEST_SHARE, 1.0)))
         x = int(left + rng.integers(0, right - left - side + 1))
         y = int(rng.integers(0, height - side + 1))
         portrait = render(person, look, side)

@@ -10,7 +10,7 @@ from prompting import PromptPlan, PromptTooLong, Tokenizer, count_tokens, optimi
 
 
 def write_prompt(words: Words, tokenizer: Tokenizer, positions: int, notes: Notes) -> PromptPlan:
-    """The prompt as given, or made of the attributes.
+    """The prompt as given, or made of attributes and text.
 
     positions: tokens the text encoder takes, start and end marks included (77).
     Raises PromptTooLong: a prompt is never cut in silence.
@@ -22,10 +22,11 @@ def write_prompt(words: Words, tokenizer: Tokenizer, positions: int, notes: Note
         if words.attributes != type(words.attributes)():
             notes.decided("attributes: not said, for a prompt was given")
     else:
-        plan = optimize(attributes=words.attributes, tokenizer=tokenizer, budget=budget)
+        plan = optimize(words.attributes, words.text, tokenizer, budget)
         notes.decided(f'prompt: "{plan.prompt}"')
         if plan.dropped:
-            notes.downgraded(f"prompt: no room for {', '.join(plan.dropped)}")
+            why = "overruled by an attribute, or no room" if words.text else "no room"
+            notes.downgraded(f"prompt: left out {', '.join(plan.dropped)}: {why}")
         if words.negative_given:
             plan = replace(plan, negative_prompt=words.negative_prompt)
     for text in (plan.prompt, plan.negative_prompt):

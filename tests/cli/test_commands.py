@@ -67,8 +67,22 @@ def test_free_words_become_the_prompt(
 ) -> None:
     options = ("-i", photos / "a.png", "--text", "a smiling man in a park", "--set", "glasses")
     assert _fuse(tiny_bundle, *options, "--steps", 1, "-o", tmp_path / "o.png", "--json") == 0
-    prompt = json.loads(capsys.readouterr().out)["prompt"]
-    assert all(word in prompt for word in ("man", "smiling", "park", "glasses"))
+    told = json.loads(capsys.readouterr().out)
+    assert all(word in told["prompt"] for word in ("man", "smiling", "park", "glasses"))
+    assert told["dropped"] == []
+    assert told["usage"]["tokens"] < told["usage"]["baseline_tokens"]
+
+
+def test_words_that_an_attribute_overrules_are_noted(
+    tiny_bundle: Path, photos: Path, tmp_path: Path, capsys: Shown
+) -> None:
+    """The plan was made twice, and the first one, which knew what was dropped, was thrown away."""
+    options = ("-i", photos / "a.png", "--text", "a sad man", "--set", "expression=smiling")
+    output = tmp_path / "o.png"
+    assert _fuse(tiny_bundle, *options, "--steps", 1, "-o", output, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["dropped"] == ["sad"]
+    assert _fuse(tiny_bundle, *options, "--steps", 1, "-o", output) == 0
+    assert "left out sad" in capsys.readouterr().err
 
 
 def test_one_face_of_several_can_be_chosen(
@@ -118,6 +132,14 @@ def test_bundles_are_listed_and_verified(
     assert "every digest" in capsys.readouterr().out
 
 
+def test_pull_is_advised_by_messages_and_says_what_works_meanwhile(capsys: Shown) -> None:
+    assert run(["models", "pull", "sd15-faceid"]) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert "sd15-faceid" in shown.err
+    assert "from_diffusers" in shown.err
+
+
 def test_a_bundle_without_a_card_says_how_to_get_one(tiny_bundle: Path, capsys: Shown) -> None:
     assert run(["models", "card", str(tiny_bundle)]) == 2
     assert "--measure" in capsys.readouterr().err
@@ -143,6 +165,8 @@ def test_a_bench_tells_seconds_and_memory(tiny_bundle: Path, capsys: Shown) -> N
         (["-i", "{photos}/a.png:-1"], "weight -1"),
         (["-i", "{photos}/a.png:0"], "sum to zero"),
         (["-i", "{photos}/a.png:1", "-i", "{photos}/b.png"], "b.png"),
+        (["-i", "{photos}/a.png:1e308", "-i", "{photos}/b.png:1e308"], "weight 1e+308"),
+        (["-i", "{photos}/a.png", "--text", "a (man:1.2)"], "man"),
         (["-i", "{photos}/a.png", "--set", "glases"], '"glasses"'),
         (["-i", "{photos}/a.png", "--set", "expression=smilng"], '"smiling"'),
         (["-i", "{photos}/a.png", "--size", "100x100"], "multiples of 8"),

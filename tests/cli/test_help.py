@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     (), ("fuse",), ("people",), ("faces",), ("prompt",), ("train-mini",), ("bench",), ("demo",),
     ("models",), ("models", "list"), ("models", "verify"), ("models", "card"),
+    ("models", "pull"),
 )  # fmt: skip
 HEAVY = (
     "torch", "diffusers", "transformers", "onnxruntime", "onnx", "insightface", "cv2", "scipy",
@@ -60,6 +61,9 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
         (["people", "0"], "COUNT"),
         (["faces"], "PHOTO"),
         (["fuse", "--seed", "x", "-i", "a.png"], "--seed"),
+        (["fuse", "--count", "17", "-i", "a.png"], "--count"),
+        (["people", "--size", "1025"], "--size"),
+        (["train-mini", "--device", "banana"], "banana"),
     ],
 )
 def test_a_mistyped_command_is_told_in_one_line(
@@ -71,3 +75,13 @@ def test_a_mistyped_command_is_told_in_one_line(
     assert shown.err.count("\n") == 1
     assert shown.err.startswith("limner: ")
     assert said in shown.err
+
+
+def test_limits_in_help_pages_are_those_of_the_packages_below() -> None:
+    from cli import fuse, options, people
+    from fusion import request
+    from world import renderer
+
+    assert people.LARGEST_SIDE == renderer.LARGEST_SIDE
+    assert fuse.MOST_PICTURES == request.MAX_PICTURES
+    assert options.LARGEST_WEIGHT == request.MAX_WEIGHT

@@ -56,7 +56,7 @@ def test_a_photo_for_which_nothing_is_left_is_refused_by_name() -> None:
         shares(_photos(1.0, None))
 
 
-@pytest.mark.parametrize("weight", [-0.5, math.nan, math.inf])
+@pytest.mark.parametrize("weight", [-0.5, math.nan, math.inf, 1e308])
 def test_weights_that_make_no_sense_are_left_to_the_request_to_refuse(weight: float) -> None:
     assert shares(_photos(None, weight))[0] == 1.0
 

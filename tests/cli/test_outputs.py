@@ -8,7 +8,14 @@ import pytest
 from PIL import Image
 
 from cli.errors import OutputRejected
-from cli.outputs import check_directory, check_image_path, numbered, write_all, write_images
+from cli.outputs import (
+    check_directory,
+    check_files,
+    check_image_path,
+    numbered,
+    write_all,
+    write_images,
+)
 
 PICTURE = Image.new("RGB", (20, 20), "teal")
 
@@ -59,6 +66,24 @@ def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
 def test_several_pictures_are_numbered_from_one(tmp_path: Path) -> None:
     assert numbered(tmp_path / "out.png", 1) == [tmp_path / "out.png"]
     assert [path.name for path in numbered(tmp_path / "out.png", 2)] == ["out-1.png", "out-2.png"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "/", "new/.."])
+def test_a_path_without_a_name_is_refused_before_it_is_numbered(name: str) -> None:
+    """`-o . --count 2` was pathlib's own ValueError."""
+    with pytest.raises(OutputRejected):
+        numbered(Path(name), 2)
+
+
+def test_one_result_that_cannot_be_written_is_found_before_any_is_drawn(tmp_path: Path) -> None:
+    check_files([tmp_path / "new" / "a.png", tmp_path / "b.json"])
+    assert _entries(tmp_path) == []
+    (tmp_path / "b.json").mkdir()
+    with pytest.raises(OutputRejected, match=r"b\.json is a folder"):
+        check_files([tmp_path / "a.png", tmp_path / "b.json"])
+    (tmp_path / "people").touch()
+    with pytest.raises(OutputRejected, match="people is a file"):
+        check_files([tmp_path / "a.png", tmp_path / "people" / "ada.png"])
 
 
 def test_pictures_are_written_with_the_usual_permissions(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path: Path, capsys: Shown) -> None:
         ("age=90", "79"),
         ("age=30-40", "one number"),
         ("style=oil", "style"),
+        ("gender=person", "man or woman"),  # nobody is, and they were looked for without end
         ("expression=smilng", '"smiling"'),
         ("age", "age"),
     ],
@@ -87,3 +88,31 @@ def test_what_cannot_be_drawn_is_told_in_one_line(
     assert shown.err.count("\n") == 1
     assert said in shown.err
     assert not (tmp_path / "new").exists()
+
+
+def test_a_second_run_keeps_the_truth_of_the_first(tmp_path: Path, capsys: Shown) -> None:
+    first = _people(tmp_path, "2", "--seed", "1")
+    capsys.readouterr()
+    both = _people(tmp_path, "1", "--seed", "2", "--json")
+    assert both == {**first, **json.loads(capsys.readouterr().out)}
+    assert sorted(both) == sorted(file.name for file in tmp_path.glob("*.png"))
+    assert len(both) == 3
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "\xff"])
+def test_a_foreign_people_json_is_never_overwritten(
+    tmp_path: Path, capsys: Shown, text: str
+) -> None:
+    (tmp_path / "people.json").write_bytes(text.encode("latin-1"))
+    assert run(["people", "1", "-o", str(tmp_path)]) == 2
+    assert "people.json" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["people.json"]
+
+
+def test_a_folder_called_people_json_is_found_before_anybody_is_drawn(
+    tmp_path: Path, capsys: Shown
+) -> None:
+    (tmp_path / "people.json").mkdir()
+    assert run(["people", "1", "-o", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["people.json"]

@@ -36,3 +36,14 @@ def test_every_file_the_readme_links_to_exists() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#]+)\)", text):
             assert (ROOT / target).exists(), f"{name}: {target}"
+
+
+def test_the_figures_are_those_of_the_bundles_card(mini_bundle: Path) -> None:
+    from eval import read_card, render_bars
+
+    bars = render_bars(read_card(mini_bundle))
+    for name in ("README.md", "README.zh-CN.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        shown = re.search(r"<!-- FIGURES[^>]*-->\n(.*?)\n<!-- /FIGURES -->", text, re.DOTALL)
+        assert shown is not None
+        assert shown[1] == bars, f"{name}: fill the block with eval.render_bars"

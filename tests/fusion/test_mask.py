@@ -163,3 +163,15 @@ def test_a_larger_target_is_cut_as_the_bundle_was_trained() -> None:
     square = square_around(box, (1000, 800), 128, usual=usual)
     assert (square.side, square.left, square.top) == (200, 350, 278)
     assert square_around(box, (128, 128), 128, usual=usual) == Square(0, 0, 128)
+
+
+def test_hair_in_a_backgrounds_place_does_not_tint_the_face() -> None:
+    mask = np.zeros((64, 64), np.float32)
+    mask[8:56, 8:56] = 0.5
+    mask[16:48, 16:48] = 1.0
+    target = np.full((64, 64, 3), (90, 190, 90), np.uint8)
+    target[40:] = (200, 60, 60)
+    drawn = target.copy()
+    drawn[:40] = (60, 40, 30)  # dark hair where the target has a green wall
+    matched = match_ring(drawn, target, mask)
+    assert np.abs(matched.astype(int) - drawn.astype(int)).max() <= 2

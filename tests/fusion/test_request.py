@@ -23,7 +23,7 @@ from fusion import (
     resolve,
 )
 from fusion.request import unit_embedding
-from prompting import Attributes, InvalidAttribute, UnknownAttribute
+from prompting import Attributes, InvalidAttribute, UnknownAttribute, UnreadableText
 from tests.fusion.conftest import painting, unit
 
 DEFAULTS = RequestDefaults(20, 2.5, 1.0, 0.6, (128, 128))
@@ -86,6 +86,7 @@ def test_weights_become_shares(weights: list[float]) -> None:
         ((0.0, 0.0), "sum to zero"),
         ((math.nan,), "nan"),
         ((math.inf, 1.0), "inf"),
+        ((1e308, 1e308), "identity 1 has weight 1e"),  # their sum is an OverflowError
     ],
 )
 def test_bad_weights_are_refused(given_weights: tuple[float, ...], says: str) -> None:
@@ -184,3 +185,14 @@ def test_attributes_are_judged_by_prompting() -> None:
         resolve(FusionRequest(attributes={"aeg": 35}), DEFAULTS)
     with pytest.raises(InvalidAttribute):
         resolve(FusionRequest(attributes={"age": "old-ish"}), DEFAULTS)
+
+
+def test_a_text_is_read_with_the_attributes_and_goes_without_a_prompt() -> None:
+    words = resolve(FusionRequest(text="a man in a park", attributes={"age": 35}), DEFAULTS).words
+    assert (words.text, words.attributes, words.given) == (
+        "a man in a park", Attributes(age=35), False,
+    )  # fmt: skip
+    with pytest.raises(InvalidRequest, match="either a prompt or a text"):
+        resolve(FusionRequest(text="a man", prompt="a man"), DEFAULTS)
+    with pytest.raises(UnreadableText):
+        resolve(FusionRequest(text="a (man:1.2)"), DEFAULTS)

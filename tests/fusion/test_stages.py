@@ -56,8 +56,8 @@ class TestBlend:
 
 
 class TestPrompt:
-    def words(self, prompt: str | None = None, **attributes: object) -> Words:
-        return Words(Attributes(**attributes), prompt or "", prompt is not None, "", False)
+    def words(self, prompt: str | None = None, text: str = "", **attributes: object) -> Words:
+        return Words(Attributes(**attributes), text, prompt or "", prompt is not None, "", False)
 
     def test_a_prompt_given_is_used_as_it_is(self) -> None:
         notes = Notes()
@@ -70,6 +70,22 @@ class TestPrompt:
         plan = write_prompt(self.words(age=35, hat=True), tiny_tokenizer(), 77, Notes())
         assert plan.prompt == "portrait of a person, age 35, hat"
         assert plan.tokens < plan.baseline_tokens
+
+    def test_a_text_that_attributes_overrule_is_told_and_counted_as_it_was_written(self) -> None:
+        """The command line planned the text, and what it dropped and the baseline were lost."""
+        notes = Notes()
+        words = self.words(text="a sad man with a hat", expression="smiling")
+        plan = write_prompt(words, tiny_tokenizer(), 77, notes)
+        assert plan.prompt == "portrait of a man, smiling, hat"
+        assert plan.dropped == ("sad",)
+        assert plan.tokens < plan.baseline_tokens
+        assert any("sad" in text and "overruled" in text for text in notes.downgrades)
+
+    def test_what_a_text_excludes_gives_way_to_a_negative_prompt_given(self) -> None:
+        words = self.words(text="a man without glasses")
+        assert "glasses" in write_prompt(words, tiny_tokenizer(), 77, Notes()).negative_prompt
+        words = dataclasses.replace(words, negative_prompt="hat", negative_given=True)
+        assert write_prompt(words, tiny_tokenizer(), 77, Notes()).negative_prompt == "hat"
 
     def test_a_prompt_is_never_cut_in_silence(self) -> None:
         with pytest.raises(PromptTooLong):
