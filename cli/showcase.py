@@ -158,7 +158,11 @@ def _by_weight(first: Model, second: Model, share: float) -> Commission:
 def _into(source: Model, target: Model) -> Commission:
     file = f"{source.name.lower()}-into-{target.name.lower()}.png"
     caption = f"{source.name} in {target.name}'s portrait"
-    return Commission(file, caption, ((source, 1.0),), {}, target)
+    seen = target.person.attributes
+    words: Words = {
+        "gender": _gender(source), "age": seen["age"], "expression": seen["expression"]
+    }  # fmt: skip
+    return Commission(file, caption, ((source, 1.0),), words, target)
 
 
 def _gender(model: Model) -> str:
