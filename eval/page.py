@@ -8,6 +8,8 @@ from eval.card import Card, Chapter, Figure, Table
 if TYPE_CHECKING:
     from rich.console import Console
 
+WIDE_COLUMNS = 110  # of a terminal, from which on everything is shown
+_ESSENTIAL = (0, 1, 3, 4)  # figure, measured, bar, holds
 _HEAD = ("figure", "measured", "95 % interval", "bar", "holds", "ceiling", "n")
 
 
@@ -50,16 +52,21 @@ def print_card(card: Card, console: "Console") -> None:
     """The figures of a card as one table on a terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Drawn
+    from rich.text import Text
 
+    # A narrow terminal leaves out how sure a figure is, rather than breaking its name.
+    shown = range(len(_HEAD)) if console.width >= WIDE_COLUMNS else _ESSENTIAL
     drawn = Drawn(box=SIMPLE_HEAD, title=f"{card.bundle}: {card.title}", title_justify="left")
-    for name in _HEAD:
-        drawn.add_column(name, justify="left" if name in ("figure", "holds") else "right")
+    for index in shown:
+        left = _HEAD[index] in ("figure", "holds")
+        drawn.add_column(_HEAD[index], justify="left" if left else "right", no_wrap=index > 0)
     for chapter in card.chapters:
         if chapter.figures:
-            drawn.add_row(f"[bold]{chapter.title}[/bold]")
+            drawn.add_row(Text(chapter.title, style="bold"))
         for figure in chapter.figures:
+            cells = (f"  {figure.title}", *_cells(figure, "no")[1:])
             style = "red" if figure.holds is False else None
-            drawn.add_row(f"  {figure.title}", *_cells(figure, "no")[1:], style=style)
+            drawn.add_row(*(cells[index] for index in shown), style=style)
     console.print(drawn)
     scale = "a small sample (quick)" if card.quick else "the full sample"
     console.print(f"measured {card.measured_at} on {scale}, {card.machine}")

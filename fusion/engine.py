@@ -23,7 +23,7 @@ from fusion.stages.analyse import Analyser, face_store
 from fusion.stages.photos import references_of
 from fusion.task import FusionTask, TaskState
 from fusion.trace import Stage
-from models import open_bundle
+from models import choose_device, choose_precision, open_bundle
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -67,13 +67,16 @@ class Engine:
     ) -> Engine:
         """An engine over a bundle, by its name or directory; the models are loaded on first use.
 
-        Raises BundleNotFound, BundleCorrupt, BackendUnavailable.
+        Every file is read once and compared with the manifest's sha256.
+        Raises BackendUnavailable, DeviceUnavailable, BundleNotFound, BundleCorrupt.
         """
         if backend not in BACKENDS:
             raise BackendUnavailable(
                 f"backend {backend!r} is not available: give one of {', '.join(BACKENDS)}"
             )
-        return cls(BundleSource(open_bundle(name_or_directory), device, precision), settings)
+        choose_precision(precision, choose_device(device))  # refused now, not on first use
+        bundle = open_bundle(name_or_directory, verify=True)
+        return cls(BundleSource(bundle, device, precision), settings)
 
     @classmethod
     def from_diffusers(

@@ -7,8 +7,7 @@ IPTC's DigitalSourceType (PNG, JPEG, WebP). Names and pictures of people are in 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -49,10 +48,9 @@ def save(result: FusionResult, path: str | Path, index: int = 0) -> Path:
         raise InvalidRequest(
             f"{path.name}: pictures are saved as {', '.join(FORMATS)}; name the file so"
         )
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    temporary = Path(name)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.partial")
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with temporary.open("xb") as stream:
             xmp = xmp_packet(result.request.fuses).encode()
             image = result.images[index]
             if kind == "PNG":
@@ -61,7 +59,6 @@ def save(result: FusionResult, path: str | Path, index: int = 0) -> Path:
                 image.save(stream, "JPEG", quality=95, xmp=xmp)
             else:
                 image.save(stream, "WEBP", quality=95, xmp=xmp)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -111,10 +108,3 @@ def read_labels(path: str | Path) -> dict[str, str]:
             for key, value in image.info.items()
             if str(key).startswith(LABEL_KEY)
         }
-
-
-def _umask() -> int:
-    # There is no way to read the mask but to set it; /proc would be one system's only.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

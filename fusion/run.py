@@ -66,7 +66,11 @@ class _Ground:
 
 
 class Run:
-    """Draws one request. Errors of the request are raised before any model is loaded."""
+    """Draws one request.
+
+    What is wrong with its pictures and faces is raised before the models that draw are loaded;
+    finding faces takes the face pack, and PromptTooLong the models' own tokenizer.
+    """
 
     def __init__(
         self,

@@ -139,14 +139,19 @@ class PipelineSource:
         self.defaults = RequestDefaults(
             steps=PIPELINE_STEPS,
             guidance_scale=PIPELINE_GUIDANCE_SCALE,
-            identity_scale=float(scales.pop()) if len(scales) == 1 else 1.0,
+            identity_scale=float(*scales) if len(scales) == 1 else 1.0,
             strength=PIPELINE_STRENGTH,
             size=(side, side),
         )
         self.placement: FacePlacement | None = None
         self.warnings: tuple[str, ...] = ()
         if getattr(pipe, "safety_checker", None) is not None:
-            self.warnings = ("the pipeline's safety checker was not run",)
+            self.warnings += ("the pipeline's safety checker was not run",)
+        if len(scales) > 1:
+            self.warnings += (
+                "the pipeline's adapter has a scale of its own in each block; all were drawn with "
+                "the one identity_scale",
+            )
 
     def drawer(self) -> Drawer:
         """The pipeline's models."""

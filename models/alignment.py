@@ -6,11 +6,13 @@ or a judge sees in training and in measuring is what face analysis will feed it.
 
 from __future__ import annotations
 
+from typing import Final
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-CROP_SIZE = 112
+CROP_SIZE: Final = 112  # pixels of a side
 
 # Left eye, right eye, nose, mouth corners (image left, image right) in pixels of the crop.
 CROP_LANDMARKS: NDArray[np.float64] = np.array(

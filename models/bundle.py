@@ -90,8 +90,8 @@ def bundle_directories() -> tuple[Path, ...]:
     """
     named = os.environ.get("LIMNER_BUNDLES")
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    user = Path(named) if named else Path(data) / "limner" / "bundles"
-    return (user.expanduser(), PACKAGED)
+    user = _expanded(named) if named else _expanded(data) / "limner" / "bundles"
+    return (user, PACKAGED)
 
 
 def list_bundles() -> tuple[str, ...]:
@@ -183,7 +183,7 @@ def _find(name_or_directory: str | Path) -> Path:
         for directory in bundle_directories():
             if (directory / text / MANIFEST_FILE).is_file():
                 return directory / text
-    directory = Path(text).expanduser()
+    directory = _expanded(text)
     if text and (directory / MANIFEST_FILE).is_file():
         return directory
     if text and directory.is_dir() and _looks_like_path(text):
@@ -195,6 +195,11 @@ def _find(name_or_directory: str | Path) -> Path:
         f"there is no bundle {text!r}; bundles here: {known}; name one of them, the directory of "
         "another, or fetch one with: limner models pull NAME"
     )
+
+
+def _expanded(text: str) -> Path:
+    """With ~ as the user's home, and left as it stands where there is no such user."""
+    return Path(os.path.expanduser(text))
 
 
 def _looks_like_path(text: str) -> bool:

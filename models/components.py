@@ -36,7 +36,6 @@ with quiet_libraries():
         IPAdapterFaceIDImageProjection,
         MultiIPAdapterImageProjection,
     )
-    from safetensors import SafetensorError
     from transformers import CLIPTextModel, CLIPTokenizer
 
 _LIBRARY_CLASSES = {
@@ -78,8 +77,8 @@ class Components:
     def from_pipeline(cls, pipeline: StableDiffusionPipeline) -> Components:
         """The parts of a pipeline, shared and not copied, with FaceID if it is loaded.
 
-        Raises PipelineUnsupported for another family of pipelines, for an adapter other than
-        FaceID, and for several adapters at once.
+        Raises PipelineUnsupported for another family of pipelines, for a denoiser that takes more
+        than latents (inpainting), for an adapter other than FaceID, and for several at once.
         """
         parts: dict[str, Any] = {}
         for name, classes in _LIBRARY_CLASSES.items():
@@ -96,6 +95,11 @@ class Components:
             )
         unet = parts["unet"]
         _check_adapter(unet)
+        if wrong := _mismatch(**parts):
+            raise PipelineUnsupported(
+                f"{wrong}; give a StableDiffusionPipeline that draws from text alone, not one for "
+                "inpainting or editing"
+            )
         return cls(
             **parts,
             scheduler=pipeline.scheduler,
@@ -177,12 +181,15 @@ def load_components(
         with _loading(root / "tokenizer", "CLIPTokenizer"):
             tokenizer = CLIPTokenizer.from_pretrained(root / "tokenizer", local_files_only=True)
         scheduler = _scheduler(root, names)
-        _check_widths(root, tokenizer, text_encoder, unet, vae)
+        if wrong := _mismatch(tokenizer, text_encoder, unet, vae):
+            raise BundleCorrupt(f"{root}: {wrong}; its parts do not belong together")
         pipeline = _assemble(unet, vae, text_encoder, tokenizer, scheduler)
         if bundle.has(ComponentKind.IDENTITY):
-            weights = read_faceid(_identity_file(bundle))
-            check_faceid(weights, unet)
-            install_faceid(pipeline, weights)
+            file = _identity_file(bundle)
+            with _loading(file, "FaceID"):
+                weights = read_faceid(file)
+                check_faceid(weights, unet)
+                install_faceid(pipeline, weights)
     for module in (unet, vae, text_encoder):
         module.eval().requires_grad_(False).to(chosen_device)
     return Components(
@@ -202,11 +209,10 @@ def load_components(
 def _loading(path: Path, class_name: str) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (BundleCorrupt, MemoryError, torch.OutOfMemoryError):
         raise
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        if isinstance(error, BundleCorrupt):
-            raise
+    except Exception as error:
+        # tokenizers raises Exception itself, and a strange config.json anything at all.
         reason = " ".join(str(error).split())[:300]
         raise BundleCorrupt(
             f"{path} cannot be loaded as {class_name}: {reason}; verify the bundle"
@@ -219,7 +225,9 @@ def _class_names(root: Path) -> dict[str, str]:
     with _loading(file, "a pipeline's index"):
         index = json.loads(file.read_text(encoding="utf-8"))
         names = {
-            part: value[1] for part, value in index.items() if isinstance(value, list) and value[1]
+            part: value[1]
+            for part, value in index.items()
+            if isinstance(value, list) and len(value) == 2 and isinstance(value[1], str)
         }
     for part, classes in _LIBRARY_CLASSES.items():
         if names.get(part) not in classes:
@@ -267,7 +275,8 @@ def _is_scheduler(found: Any) -> bool:
     return inspect.isclass(found) and issubclass(found, SchedulerMixin)
 
 
-def _check_widths(root: Path, tokenizer: Any, text_encoder: Any, unet: Any, vae: Any) -> None:
+def _mismatch(tokenizer: Any, text_encoder: Any, unet: Any, vae: Any) -> str | None:
+    """In what the parts do not fit each other, if in anything."""
     pairs = (
         ("text states", text_encoder.config.hidden_size, unet.config.cross_attention_dim),
         ("latent channels", vae.config.latent_channels, unet.config.in_channels),
@@ -275,12 +284,13 @@ def _check_widths(root: Path, tokenizer: Any, text_encoder: Any, unet: Any, vae:
     )
     for what, have, need in pairs:
         if have != need:
-            raise BundleCorrupt(f"{root}: {what} are {have} wide, the denoiser takes {need}")
+            return f"{what} are {have} wide, the denoiser takes {need}"
     if len(tokenizer) > text_encoder.config.vocab_size:
-        raise BundleCorrupt(
-            f"{root}: the tokenizer knows {len(tokenizer)} tokens, the text encoder "
+        return (
+            f"the tokenizer knows {len(tokenizer)} tokens, the text encoder "
             f"{text_encoder.config.vocab_size}"
         )
+    return None
 
 
 def _identity_file(bundle: Bundle) -> Path:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.bundle import Bundle
 from models.errors import BundleCorrupt, FaceNotFound, FaceTooSmall, SeveralFaces
+from models.images import MAX_PIXELS
 from models.manifest import ComponentKind, FacesSettings
-from models.quiet import quiet_insightface
+from models.quiet import ignore_insightface_deprecations, quiet_insightface
 from models.refinement import confirmed
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from insightface.app import FaceAnalysis
 
 EMBEDDING_SIZE = 512
+LARGEST_SIDE = math.isqrt(MAX_PIXELS)  # so that a square has no more pixels than a picture may
 
 Float32 = NDArray[np.float32]
 
@@ -111,25 +114,29 @@ class FaceAnalyser:
     def analyse(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
         """The faces this bundle knows in a picture, from the left; none is an empty tuple.
 
-        image: uint8 RGB [height, width, 3], as `read_image` gives it.
+        image: uint8 RGB [height, width, 3], as `read_image` gives it; one with a side longer than
+            LARGEST_SIDE is shrunk to it first.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(
                 f"faces are looked for in uint8 [height, width, 3], not {image.dtype} "
                 f"{list(image.shape)}; pass pictures through read_image"
             )
-        if _vanishes(image.shape[1], image.shape[0], self._settings):
+        height, width = image.shape[:2]
+        if _vanishes(width, height, self._settings):
             return ()
-        bgr = np.ascontiguousarray(image[:, :, ::-1])
-        with self._lock, quiet_insightface():
+        bgr = _workable(np.ascontiguousarray(image[:, :, ::-1]))
+        with self._lock:
             analysis = self._loaded()
+            ignore_insightface_deprecations()
             # InsightFace rounds the shorter side when it fits a picture in: squares are exact.
             found = [
                 face
                 for face in analysis.get(_squared(bgr))
                 if confirmed(analysis, bgr, face, self._settings)
             ]
-        faces = [_face(item, image.shape[1], image.shape[0]) for item in found]
+        scale = np.array([bgr.shape[1] / width, bgr.shape[0] / height], dtype=np.float32)
+        faces = [_face(item, width, height, scale) for item in found]
         least, greatest = self._settings.embedding_norms or (0.0, math.inf)
         known = [face for face in faces if least <= face.norm <= greatest]
         return tuple(sorted(known, key=lambda face: (float(face.box[0] + face.box[2]), face.score)))
@@ -262,6 +269,17 @@ def _check_models(directory: Path, analysis: FaceAnalysis, settings: FacesSettin
         )
 
 
+def _workable(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture itself, or shrunk to LARGEST_SIDE: a strip's square would fill the memory."""
+    height, width = image.shape[:2]
+    scale = LARGEST_SIDE / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    shrunk = Image.fromarray(image).resize(size, Image.Resampling.BOX)
+    return np.asarray(shrunk, dtype=np.uint8)
+
+
 def _squared(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture with black to its right or below it until it is square."""
     height, width = image.shape[:2]
@@ -269,10 +287,14 @@ def _squared(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(image, ((0, side - height), (0, side - width), (0, 0)))
 
 
-def _face(item: Any, width: int, height: int) -> Face:
+def _face(item: Any, width: int, height: int, scale: Float32) -> Face:
+    """What InsightFace found, in the picture's own pixels. scale: x and y of what it looked at."""
     limits = np.array([width, height, width, height], dtype=np.float32)
-    box = np.clip(np.asarray(item.bbox, dtype=np.float32), 0, limits)
+    box = np.array(item.bbox, dtype=np.float32)
+    box /= np.tile(scale, 2)
+    box = np.clip(box, 0, limits)
     landmarks = np.array(item.kps, dtype=np.float32)
+    landmarks /= scale
     embedding = np.array(item.normed_embedding, dtype=np.float32)
     if not np.isfinite(embedding).all():
         raise BundleCorrupt(

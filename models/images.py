@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -79,7 +80,7 @@ def _read_file(source: str | Path) -> bytes:
     text = str(source)
     if text.lower().startswith(("http://", "https://", "data:")):
         raise ImageRejected(f"{text[:60]} is an address, not a file; download it and give the file")
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # Path's own raises where there is no such user
     try:
         if path.is_dir():
             raise ImageRejected(f"{path} is a folder; name one picture in it")

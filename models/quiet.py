@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+import threading
 import warnings
 from collections.abc import Iterator
+
+_LOADING = threading.Lock()
+# Its alignment calls a constructor that scikit-image has deprecated, once for each face.
+_ALIGNMENT = re.compile(r"insightface\.")
 
 
 @contextlib.contextmanager
@@ -35,12 +41,21 @@ def quiet_libraries() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_insightface() -> Iterator[None]:
-    """Within it, prints and deprecations of InsightFace and of what it calls are not shown.
+    """Within it InsightFace loads without its prints and deprecations.
 
-    Standard output is redirected for the whole process: hold a lock around it.
+    Standard output is redirected for the whole process, so one thread at a time is within.
     """
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        # It calls a constructor that scikit-image has deprecated, once for each face.
+    with _LOADING, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         yield
+
+
+def ignore_insightface_deprecations() -> None:
+    """From now on no FutureWarning of InsightFace's own modules is shown.
+
+    A filter that stays: putting the old ones back, as `catch_warnings` does, would undo what
+    another thread has set meanwhile.
+    """
+    if ("ignore", None, FutureWarning, _ALIGNMENT, 0) not in warnings.filters[:1]:
+        warnings.filterwarnings("ignore", category=FutureWarning, module=_ALIGNMENT.pattern)

@@ -5,6 +5,7 @@ with digests.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -51,24 +52,55 @@ class BundleTooLarge(ValueError):
 def export_bundle(config: TrainingConfig, cache: Path, output: Path) -> dict[str, int]:
     """Assemble and seal the bundle in `output`; gives the bytes of each component.
 
-    Replaces the components of an earlier export and leaves other files (a card) alone.
+    An earlier export there is replaced once the new one is whole; other files (a card) stay.
     Raises BundleTooLarge, and BundleNotFound or BundleCorrupt where parts are missing.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    for name in _KINDS:
-        shutil.rmtree(output / name, ignore_errors=True)
-    export_drawing(cache, output)
+    output = output.resolve()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as workplace:
+        fresh = Path(workplace) / "fresh"
+        _keep_others(output, fresh)
+        sizes = _assemble(cache, fresh)
+        seal_bundle(fresh, describe(config, cache))
+        _swap(fresh, output, Path(workplace) / "earlier")
+    return sizes
+
+
+def _keep_others(output: Path, fresh: Path) -> None:
+    """`fresh` with what lies in an earlier export beside its components."""
+    if not output.exists():
+        fresh.mkdir()
+        return
+    top = str(output)
+    shutil.copytree(output, fresh, ignore=lambda path, _: set(_KINDS) if path == top else set())
+
+
+def _assemble(cache: Path, fresh: Path) -> dict[str, int]:
+    """The components, and the bytes of each. Raises BundleTooLarge."""
+    export_drawing(cache, fresh)
     for name in ("faces", "judges"):
-        _copy(cache / name, output / name)
-    for file in output.rglob("*"):
-        if file.is_file():
-            file.chmod(0o644)  # safetensors writes for its owner only
-    sizes = {name: _bytes(output / name) for name in _KINDS}
+        _copy(cache / name, fresh / name)
+    for name in _KINDS:
+        for file in (fresh / name).rglob("*"):
+            if file.is_file():
+                file.chmod(0o644)  # safetensors writes for its owner only
+    sizes = {name: _bytes(fresh / name) for name in _KINDS}
     if sum(sizes.values()) > LARGEST_BUNDLE_BYTES:
         listed = ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in sizes.items())
         raise BundleTooLarge(f"the bundle is larger than 24 MiB: {listed}; train smaller models")
-    seal_bundle(output, describe(config, cache))
     return sizes
+
+
+def _swap(fresh: Path, output: Path, earlier: Path) -> None:
+    """Put `fresh` where `output` is, and `output` back where that fails."""
+    if output.exists():
+        output.rename(earlier)
+    try:
+        fresh.rename(output)
+    except BaseException:
+        if earlier.exists():
+            earlier.rename(output)
+        raise
 
 
 def export_drawing(cache: Path, output: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from models import quiet_libraries
+from models import choose_device, quiet_libraries
 
 from .config import MINI, PRESETS, TrainingConfig
 from .stages import STAGES, Workshop
@@ -35,14 +36,15 @@ def train_mini(
     only: one stage, run even if its result is there (its training goes on if it has budget left).
     minutes: of that stage, or of all trained stages together. device: "auto", "cpu" or "cuda".
     size: pixels of a side, 128 or 256. threads: CPU threads and rendering processes. cache: where
-    everything is kept between runs. Raises UnknownStage, StageMissing.
+    everything is kept between runs. Raises UnknownStage, StageMissing, DeviceUnavailable.
     """
     config = _config(preset, size, None if only else minutes)
     if only is not None and only not in STAGES:
         raise UnknownStage(f"no stage is called '{only}'; there are: {', '.join(STAGES)}")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    cache = _folder((cache or DEFAULT_CACHE).expanduser(), config)
+    choose_device(device)  # now, and not after an hour of rendering
+    cache = _folder(Path(os.path.expanduser(cache or DEFAULT_CACHE)), config)
     cache.mkdir(parents=True, exist_ok=True)
     output = output or cache / "bundle"
     workshop = Workshop(config, cache, device, threads, minutes if only else None, output)

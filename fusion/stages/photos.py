@@ -30,15 +30,11 @@ class Photos:
     target: Photo | None
 
     def references(self, given: tuple[Reference, ...]) -> tuple[Reference, ...]:
-        """The task's references with the digests of what was read."""
-        read = {
-            (photo.reference.role, photo.reference.name): photo.reference.digest
-            for photo in (*self.identities, self.target)
-            if photo is not None
-        }
+        """What `references_of` gave, with the digests of what was read."""
+        # By their places: two photos may have the same name.
         return tuple(
-            replace(reference, digest=read.get((reference.role, reference.name), reference.digest))
-            for reference in given
+            reference if photo is None else replace(reference, digest=photo.reference.digest)
+            for reference, photo in zip(given, (*self.identities, self.target), strict=False)
         )
 
 

@@ -41,8 +41,8 @@ def prepare_canvas(
         )
     if square.side > model_side:
         notes.downgraded(
-            f"target: its head is {square.side} pixels wide and drawn at {model_side}, "
-            "so it is softer than its surroundings"
+            f"target: the square around its head, {square.side} pixels, is drawn at {model_side}, "
+            "so the head is softer than its surroundings"
         )
     notes.decided(f"mask: {mask_share(canvas.mask(model_side)):.0%} of the square")
     return canvas

@@ -1,5 +1,6 @@
 """The engine as a whole: results, the identity gate, the queue, cancelling, refusals."""
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
+from PIL import Image
 
+from cache import digest_array
 from fusion import (
     BackendUnavailable,
     Engine,
@@ -28,7 +31,19 @@ from fusion import (
     TaskExpired,
     TaskState,
 )
-from models import Face, FaceNotFound, ImageRejected, SeveralFaces
+from fusion.denoiser import identity_processors
+from fusion.source import PipelineSource
+from fusion.stages.photos import read_photos, references_of
+from models import (
+    BundleCorrupt,
+    DeviceUnavailable,
+    Face,
+    FaceNotFound,
+    ImageRejected,
+    SeveralFaces,
+    load_components,
+    open_bundle,
+)
 from prompting import PromptTooLong
 from tests.fusion.conftest import Picture, Scripted, face_at, painting, unit
 
@@ -372,3 +387,49 @@ class TestQueue:
         gate.released.set()
         assert handle.result(PATIENCE_SECONDS).images
         engine.close()
+
+
+class TestLoading:
+    def test_a_changed_byte_is_refused_before_anything_is_drawn(
+        self, tiny_bundle: Path, tmp_path: Path
+    ) -> None:
+        spoiled = shutil.copytree(tiny_bundle, tmp_path / "spoiled")
+        file = next((spoiled / "pipeline" / "unet").glob("*.safetensors"))
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(BundleCorrupt, match="sha256"):
+            Engine.load(spoiled, device="cpu")
+
+    @pytest.mark.parametrize("options", [{"device": "banana"}, {"precision": "x"}])
+    def test_a_device_or_precision_nobody_knows_is_refused_at_once(
+        self, tiny_bundle: Path, options: dict[str, str]
+    ) -> None:
+        with pytest.raises(DeviceUnavailable, match="is not known"):
+            Engine.load(tiny_bundle, **options)
+
+    def test_scales_that_differ_by_block_are_not_overruled_in_silence(
+        self, tiny_bundle: Path
+    ) -> None:
+        pipe = load_components(open_bundle(tiny_bundle), device="cpu").pipeline()
+        assert PipelineSource(pipe, None).warnings == ()
+        identity_processors(pipe.unet)[0].scale = [0.25]
+        source = PipelineSource(pipe, None)
+        assert source.defaults.identity_scale == 1.0
+        assert any("in each block" in warning for warning in source.warnings)
+
+
+def test_photos_of_one_name_keep_their_own_digests(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "photo.png" for folder in ("a", "b")]
+    for seed, path in enumerate(paths):
+        path.parent.mkdir()
+        Image.fromarray(painting(seed)).save(path)
+    people = (Identity(image=paths[0]), Identity(embedding=unit(1)), Identity(image=paths[1]))
+    request = FusionRequest(identities=people, target=paths[0])
+    given = references_of(request)
+    photos = read_photos(request)
+    read = photos.references(given)
+    assert [one.role for one in read] == [one.role for one in given]
+    assert read[0].digest == read[3].digest == digest_array(painting(0))
+    assert read[1] == given[1]
+    assert read[2].digest == digest_array(painting(1))

@@ -53,6 +53,12 @@ def test_no_label_names_a_person(engine: Engine, tmp_path: Path) -> None:
     assert b"jane-doe" not in save(fused, tmp_path / "out.png").read_bytes()
 
 
+def test_a_picture_is_as_readable_as_any_new_file(result: FusionResult, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert save(result, tmp_path / "out.png").stat().st_mode == plain.stat().st_mode
+
+
 def test_another_format_is_refused(result: FusionResult, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"\.png"):
         save(result, tmp_path / "out.bmp")

@@ -79,6 +79,11 @@ class TestFinding:
         with pytest.raises(BundleNotFound, match="sketch"):
             open_bundle(name)
 
+    def test_a_tilde_that_is_nobodys_home(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LIMNER_BUNDLES", "~nosuchuser/bundles")
+        with pytest.raises(BundleNotFound, match="~nosuchuser/tiny"):
+            open_bundle("~nosuchuser/tiny")
+
     def test_a_directory_that_is_none(self, tmp_path: Path) -> None:
         with pytest.raises(BundleNotFound, match=r"no bundle\.toml"):
             open_bundle(tmp_path)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,10 @@ from models import (
     FaceTooSmall,
     SeveralFaces,
     choose_face,
+    faces,
     open_bundle,
 )
+from models.images import MAX_PIXELS
 
 TEMPLATE = np.array(
     [
@@ -174,6 +177,57 @@ class TestAnalysing:
         for thread in threads:
             thread.join()
         assert all(np.array_equal(together[index], alone[index]) for index in range(4))
+
+    def test_a_long_strip_does_not_fill_the_memory(
+        self, analyser: FaceAnalyser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = analyser.analyse(photo(300, 640))
+        shapes = []
+
+        def squared(image: np.ndarray) -> np.ndarray:
+            shapes.append(image.shape)
+            return as_before(image)
+
+        as_before = faces._squared
+        monkeypatch.setattr(faces, "_squared", squared)
+        monkeypatch.setattr(faces, "LARGEST_SIDE", 320)
+        shrunk = analyser.analyse(photo(300, 640))
+        assert shapes == [(150, 320, 3)]
+        assert len(shrunk) == len(whole) == 2
+        for one, other in zip(shrunk, whole, strict=True):
+            np.testing.assert_allclose(one.box, other.box, atol=2)
+            np.testing.assert_allclose(one.landmarks, other.landmarks, atol=2)
+
+    def test_the_square_of_the_largest_side_is_no_larger_than_a_picture_may_be(self) -> None:
+        assert faces.LARGEST_SIDE**2 <= MAX_PIXELS < (faces.LARGEST_SIDE + 1) ** 2
+
+    def test_what_others_print_meanwhile_is_not_swallowed(
+        self, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fresh = FaceAnalyser(bundle, device="cpu")
+        fresh.load()
+        streams = []
+
+        def squared(image: np.ndarray) -> np.ndarray:
+            streams.append(sys.stdout)
+            return as_before(image)
+
+        as_before = faces._squared
+        monkeypatch.setattr(faces, "_squared", squared)
+        fresh.analyse(photo())
+        assert streams == [sys.stdout]
+
+    def test_standard_output_is_not_lost_when_two_load_at_once(self, bundle: Bundle) -> None:
+        before = sys.stdout
+        threads = [
+            threading.Thread(target=FaceAnalyser(bundle, device="cpu").analyse, args=(photo(),))
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sys.stdout is before
 
     def test_the_library_says_nothing(
         self, bundle: Bundle, capfd: pytest.CaptureFixture[str]

@@ -197,6 +197,12 @@ class TestFromAPipeline:
         with pytest.raises(PipelineUnsupported, match="StableDiffusionPipeline"):
             Components.from_pipeline("a pipeline")
 
+    def test_an_inpainting_denoiser_is_refused(self, tiny_bundle: Path) -> None:
+        pipeline = by_diffusers(tiny_bundle, faceid=False)
+        pipeline.unet.register_to_config(in_channels=9)
+        with pytest.raises(PipelineUnsupported, match="takes 9"):
+            Components.from_pipeline(pipeline)
+
     def test_two_text_encoders_are_refused(self, tiny_bundle: Path) -> None:
         pipeline = by_diffusers(tiny_bundle, faceid=False)
         pipeline.text_encoder_2 = pipeline.text_encoder
@@ -272,6 +278,24 @@ class TestStrictness:
         bundle = copied()
         (bundle.directory / "pipeline" / name).write_text("{", encoding="utf-8")
         assert name.split("/")[0] in refused(bundle)
+
+    @pytest.mark.parametrize("content", ["[]", '{"unet": ["diffusers"]}', '{"unet": ["a", [1]]}'])
+    def test_an_index_of_another_shape(self, copied: Callable[[], Bundle], content: str) -> None:
+        bundle = copied()
+        (bundle.directory / "pipeline" / "model_index.json").write_text(content, encoding="utf-8")
+        assert "model_index.json" in refused(bundle)
+
+    def test_a_tokenizer_of_a_kind_nobody_knows(self, copied: Callable[[], Bundle]) -> None:
+        bundle = copied()
+        file = bundle.directory / "pipeline" / "tokenizer" / "tokenizer.json"
+        edit_json(file, model={"type": "NoSuchModel"})
+        assert "tokenizer" in refused(bundle)
+
+    def test_an_adapter_of_scalars(self, copied: Callable[[], Bundle]) -> None:
+        bundle = copied()
+        wrong = {"image_proj.proj.0.weight": torch.tensor(1.0)}
+        edit_weights(bundle.directory / "ip-adapter" / WEIGHTS, lambda w: w.update(wrong))
+        assert "FaceID" in refused(bundle)
 
     def test_another_kind_of_denoiser(self, copied: Callable[[], Bundle]) -> None:
         bundle = copied()

@@ -144,6 +144,13 @@ class TestWhatIsAccepted:
     def test_a_still_gif(self) -> None:
         assert read_image(encoded(Image.fromarray(gradient()), "GIF")).size == (SIDE, SIDE)
 
+    def test_an_office_programs_name_with_a_tilde(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Image.new("RGB", (20, 20)).save("~$photo.png")
+        assert read_image("~$photo.png").size == (20, 20)
+
     def test_a_pil_image_is_copied(self) -> None:
         given_image = Image.fromarray(gradient())
         seen = read_image(given_image)
@@ -166,6 +173,10 @@ class TestWhatIsAccepted:
 class TestWhatIsRefused:
     def test_a_missing_file(self, tmp_path: Path) -> None:
         assert "there is no file" in refusal(tmp_path / "nobody.png")
+
+    @pytest.mark.parametrize("name", ["~nosuchuser/a.png", "~$photo.png"])
+    def test_a_tilde_that_is_nobodys_home(self, name: str) -> None:
+        assert f"there is no file {name}" in refusal(name)
 
     def test_a_folder(self, tmp_path: Path) -> None:
         assert "is a folder" in refusal(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
-from models import open_bundle, verify_bundle
+from models import DeviceUnavailable, open_bundle, verify_bundle
+from training import export
 from training.adapter import EMBEDDING_SCALE, WEIGHT_NAME, split
 from training.autoencoder import AutoencoderRecipe, face_weights
 from training.clip import ClipRecipe, tokenize
@@ -207,6 +209,32 @@ def test_the_exported_bundle_verifies(workshop: Workshop) -> None:
     }  # fmt: skip
 
 
+def test_an_export_that_fails_leaves_the_good_bundle(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "bundle"
+    shutil.copytree(workshop.cache / "bundle", output)
+    monkeypatch.setattr(export, "LARGEST_BUNDLE_BYTES", 1)
+    with pytest.raises(export.BundleTooLarge):
+        export.export_bundle(TEST, workshop.cache, output)
+    verify_bundle(open_bundle(output))
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_an_export_keeps_the_card_and_replaces_the_rest(workshop: Workshop, tmp_path: Path) -> None:
+    output = tmp_path / "bundle"
+    shutil.copytree(workshop.cache / "bundle", output)
+    (output / "card.json").write_text("{}")
+    (output / "notes" / "faces").mkdir(parents=True)
+    (output / "faces" / "stale.onnx").write_bytes(b"old")
+    export.export_bundle(TEST, workshop.cache, output)
+    verify_bundle(open_bundle(output))
+    assert (output / "card.json").read_text() == "{}"
+    assert (output / "notes" / "faces").is_dir()
+    assert not (output / "faces" / "stale.onnx").exists()
+    assert list(tmp_path.iterdir()) == [output]
+
+
 def test_finished_stages_are_skipped(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,6 +252,12 @@ def test_an_unknown_stage_or_preset_is_named(tmp_path: Path) -> None:
         train_mini(only="denoizer", cache=tmp_path)
     with pytest.raises(UnknownStage, match="mini"):
         train_mini(preset="maxi", cache=tmp_path)
+
+
+def test_a_device_nobody_has_is_refused_before_any_stage(tmp_path: Path) -> None:
+    with pytest.raises(DeviceUnavailable, match="banana"):
+        train_mini(preset="test", device="banana", cache=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_mini_denoiser_fits_its_budget() -> None:
