@@ -48,7 +48,7 @@ def demo_sheet(
         ),
         Section(
             title="A face in another's portrait",
-            note="The face comes from the first; the words name the second's age and mood; the rest stays.",
+            note="The face comes from the first; the words name the second's age and mood.",
             rows=[couples],
         ),
         Section(
