@@ -39,8 +39,10 @@ ASKED = st.builds(
     hat=st.none() | st.booleans(),
     hair=st.none() | st.sampled_from(["black", "long curly"]),
     background=st.none() | st.sampled_from(["park", "busy street"]),
-    phrases=st.lists(st.sampled_from(["a parrot", "confetti", "a very long phrase about rain"])),
-    exclude=st.lists(st.sampled_from(["blur", "text", "other people"])),
+    phrases=st.lists(
+        st.sampled_from(["a parrot", "confetti", "a very long phrase about rain"]), max_size=32
+    ),
+    exclude=st.lists(st.sampled_from(["blur", "text", "other people"]), max_size=32),
 )
 
 
