@@ -107,9 +107,7 @@ def _tell(
     obeyed = [entry for score in scores for entry in score.obeyed]
     held = sum(entry.holds for entry in obeyed)
     say(f"attributes obeyed, by the judge: {held} of {len(obeyed)}")
-    missed = sorted(
-        {f"{e.attribute} {e.asked} (seen {e.seen})" for e in obeyed if not e.holds}
-    )
+    missed = sorted({f"{e.attribute} {e.asked} (seen {e.seen})" for e in obeyed if not e.holds})
     if missed:
         say(f"missed: {', '.join(missed)}")
     usages = [item.result.usage for item in painted]

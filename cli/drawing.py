@@ -46,9 +46,7 @@ def draw_request(engine: "Engine", request: "FusionRequest") -> "FusionResult":
                 doing = _DOING.get(str(event.stage), str(event.stage))
                 if event.attempt > 1:
                     doing += f", attempt {event.attempt}"
-                bar.update(
-                    task, description=doing, completed=event.step, total=event.steps or None
-                )
+                bar.update(task, description=doing, completed=event.step, total=event.steps or None)
         except KeyboardInterrupt:
             handle.cancel()
             raise

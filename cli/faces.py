@@ -54,8 +54,7 @@ def faces(
         print_json([_as_json(number, face) for number, face in enumerate(found, 1)])
         return
     rows = [
-        [number, _sides(face), _corner(face), face.score]
-        for number, face in enumerate(found, 1)
+        [number, _sides(face), _corner(face), face.score] for number, face in enumerate(found, 1)
     ]
     table(["face", "size", "at x, y", "score"], rows)
     if output is not None:

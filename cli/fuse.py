@@ -28,7 +28,7 @@ EXAMPLES = examples(
     ("limner fuse -i a.png -i b.png:0.3 --set age=60 --set glasses", "two people, 70 to 30"),
     ("limner fuse -i a.png --target b.png --set hat=none", "a's face in b's portrait"),
     ("limner fuse -i group.png --face 2", "the second face, as `limner faces` numbers them"),
-    ("limner fuse -i a.png --count 4 --min-identity 0.6", "four, each like enough or drawn again"),
+    ("limner fuse -i a.png --count 4 --min-identity 0.4", "four, each like enough or drawn again"),
     ("limner people 4 -o people/", "photos to play with"),
 )
 

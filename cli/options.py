@@ -27,9 +27,7 @@ SettingsOption = Annotated[
 TextOption = Annotated[
     str | None, typer.Option("--text", "-t", metavar="WORDS", help="Free words about the portrait.")
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print JSON on stdout instead of words.")
-]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of words.")]
 
 
 def examples(*lines: tuple[str, str]) -> str:

@@ -25,6 +25,8 @@ def tell_fusion(result: "FusionResult", paths: Sequence[Path]) -> None:
         say(f"  seed {picture.seed}{again}{said}", first=str(path))
     usage = result.usage
     say(f'"{result.plan.prompt}"')
+    if result.plan.negative_prompt:
+        say(f'not: "{result.plan.negative_prompt}"')
     say(
         f"{usage.tokens} tokens ({usage.baseline_tokens} in ordinary words), {usage.steps} steps, "
         f"{usage.seconds:.1f} s, {usage.peak_memory_bytes / _MIB:.0f} MiB at most"

@@ -45,9 +45,7 @@ class Score:
 class Jury:
     """The judges, and the six people as they know them."""
 
-    def __init__(
-        self, judges: "Judges", analyser: "FaceAnalyser", models: Sequence[Model]
-    ) -> None:
+    def __init__(self, judges: "Judges", analyser: "FaceAnalyser", models: Sequence[Model]) -> None:
         self._judges = judges
         self._analyser = analyser
         self._known = {model.name: self._see_drawn(model.person) for model in models}

@@ -192,8 +192,8 @@ def _find(name_or_directory: str | Path) -> Path:
         )
     known = ", ".join(list_bundles()) or "none"
     raise BundleNotFound(
-        f"there is no bundle {text!r}; bundles here: {known}; name one of them, the directory of "
-        "another, or fetch one with: limner models pull NAME"
+        f"there is no bundle {text!r}; bundles here: {known}; name one of them, or the "
+        "directory of another"
     )
 
 
@@ -213,7 +213,7 @@ def _hidden(path: Path) -> bool:
 def _remedy(bundle: Bundle) -> str:
     if bundle.directory.parent == PACKAGED:
         return f"restore it with: git checkout -- models/bundles/{bundle.name}, or install again"
-    return f"fetch it again with: limner models pull {bundle.name}, or copy the bundle again"
+    return "copy the bundle there again, whole"
 
 
 def _sha256(path: Path, progress: Progress | None = None) -> str:

@@ -179,7 +179,8 @@ def choose_face(
     """
     if not faces:
         advice = hint or "give a picture that shows a face from the front, large and well lit"
-        raise FaceNotFound(f"{name} shows no face; {advice}")
+        size = f" of {smallest_face:.0f} pixels or more" if smallest_face else ""
+        raise FaceNotFound(f"{name} shows no face{size}; {advice}")
     if number is None and len(faces) > 1:
         listed = ", ".join(f"{index} {_where(face)}" for index, face in enumerate(faces, 1))
         raise SeveralFaces(

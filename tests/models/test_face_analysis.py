@@ -292,7 +292,8 @@ class TestChoosing:
         with pytest.raises(FaceNotFound) as caught:
             analyser.one_face(np.zeros((128, 128, 3), np.uint8), name="holiday.jpg")
         assert str(caught.value) == (
-            "holiday.jpg shows no face; this bundle draws drawn people; "
+            f"holiday.jpg shows no face of {analyser.settings.smallest_face} pixels or more; "
+            "this bundle draws drawn people; "
             "for photographs: limner models pull sd15-faceid"
         )
 
