@@ -40,7 +40,7 @@ def train_mini(
     ] = None,
     preset: Annotated[str, typer.Option(help="mini, or test: seconds instead of hours.")] = "mini",
 ) -> None:
-    """Train the mini bundle on the drawn world: hours on two CPU cores, minutes on a GPU.
+    """Train the mini bundle on the drawn world: hours on two CPU cores.
 
     Shows its progress, keeps checkpoints, and records what each model reaches on people it never
     saw. A run that was killed goes on where its last checkpoint stood: give the same command again.

@@ -42,12 +42,12 @@ class Extent:
 
     @classmethod
     def full(cls) -> "Extent":
-        """What a card is published with: about eight minutes on two cores."""
+        """What a card is published with; the card says how long it took."""
         return cls()
 
     @classmethod
     def quick(cls) -> "Extent":
-        """A first impression in about a minute and a half; its intervals are wide."""
+        """A first impression, several times quicker; its intervals are wide."""
         return cls(
             recogniser_people=40,
             groups=40,

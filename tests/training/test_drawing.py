@@ -23,6 +23,7 @@ from training.data import Pictures
 from training.denoiser import (
     build_scheduler,
     build_unet,
+    inside_faces,
     recipe_from_cache,
     sample_timesteps,
 )
@@ -283,3 +284,20 @@ def test_times_cover_the_range_and_the_schedule_ends_in_noise() -> None:
     assert times.min() < 20
     assert times.max() > 980
     assert build_scheduler().alphas_cumprod[-1] < 1e-6
+
+
+def test_the_whole_face_weighs_more_than_what_is_around_it() -> None:
+    boxes = np.array([[4, 2, 12, 14], [0, 0, 4, 4]], np.float32)
+    weights = inside_faces(boxes, 16, 4.0)
+    assert weights.shape == (2, 1, 16, 16)
+    assert weights[0, 0, 8, 8] == 4
+    assert weights[0, 0, 2, 4] == 1, "the box's corner lies outside the face's ellipse"
+    assert weights[1, 0, 2, 2] == 4
+    assert weights[1, 0, 8, 8] == 1
+
+
+def test_a_lower_mean_logit_draws_less_noisy_times() -> None:
+    even, calm = (sample_timesteps(np.random.default_rng(0), 4000, 0.1, m) for m in (0.0, -0.4))
+    assert calm.mean() < even.mean() - 50
+    assert calm.min() >= 0
+    assert calm.max() <= 999
