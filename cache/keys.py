@@ -41,7 +41,7 @@ def digest(content: Content) -> Digest:
     return _hashed(_encoded(content))
 
 
-def digest_bytes(data: bytes) -> Digest:
+def digest_bytes(data: bytes | memoryview) -> Digest:
     """The digest of raw bytes, such as an image file's; the same as digest_file of that file."""
     return _hashed([data])
 
@@ -58,7 +58,7 @@ def digest_array(array: Array) -> Digest:
     return _hashed([*header, array.tobytes()])
 
 
-def _hashed(pieces: Iterable[bytes]) -> Digest:
+def _hashed(pieces: Iterable[bytes | memoryview]) -> Digest:
     state = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for piece in pieces:
         state.update(piece)

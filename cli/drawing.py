@@ -1,5 +1,6 @@
 """Loading the engine and drawing a request, with a display that says how far it is."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.console import progress
@@ -22,16 +23,18 @@ _DOING = {
 }
 
 
-def load_engine(bundle: str, device: str = "auto") -> "Engine":
+def load_engine(bundle: str, device: str = "auto", cache: Path | None = None) -> "Engine":
     """The engine of a bundle; a display says what takes the first seconds.
 
-    The models themselves are loaded with the first request.
+    The models themselves are loaded with the first request. cache: a folder of prompts encoded
+    before, to start from.
     """
     with progress() as bar:
         bar.add_task("starting", total=None)
-        from fusion import Engine
+        from fusion import Engine, EngineSettings, PromptSettings
 
-        return Engine.load(bundle, device=device)
+        settings = EngineSettings(prompts=PromptSettings(warm_from=cache))
+        return Engine.load(bundle, device=device, settings=settings)
 
 
 def draw_request(engine: "Engine", request: "FusionRequest") -> "FusionResult":

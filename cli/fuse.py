@@ -86,6 +86,12 @@ def fuse(
     ] = None,
     bundle: BundleOption = "mini",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Start from prompts encoded before, by `limner cache warm`."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Draw a portrait of one person, or of several by weight, as the words say.
@@ -123,7 +129,7 @@ def fuse(
         count=count,
         min_identity=min_identity,
     )
-    engine = load_engine(bundle, device)
+    engine = load_engine(bundle, device, cache)
     result = draw_request(engine, request)
     write_all({path: portrait_writer(result, index) for index, path in enumerate(paths)})
     if as_json:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cli import bench, demo, faces, fuse, models, people, prompt, train
+from cli import bench, cache, demo, faces, fuse, models, people, prompt, train
 from cli.errors import explain
 from cli.options import examples
 
@@ -32,6 +32,7 @@ fuse.register(app)
 people.register(app)
 faces.register(app)
 prompt.register(app)
+cache.register(app)
 models.register(app)
 train.register(app)
 bench.register(app)

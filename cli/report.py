@@ -28,7 +28,9 @@ def tell_fusion(result: "FusionResult", paths: Sequence[Path]) -> None:
     if result.plan.negative_prompt:
         say(f'not: "{result.plan.negative_prompt}"')
     say(
-        f"{usage.tokens} tokens ({usage.baseline_tokens} in ordinary words), {usage.steps} steps, "
+        f"{usage.tokens} tokens ({usage.baseline_tokens} in ordinary words), "
+        f"{usage.positions_computed} text positions computed and {usage.positions_reused} reused, "
+        f"{usage.steps} steps, "
         f"{usage.seconds:.1f} s, {usage.peak_memory_bytes / _MIB:.0f} MiB at most"
     )
     table(["stage", "seconds", "share", "memory it added"], stage_rows([result]))
@@ -77,6 +79,7 @@ def fusion_as_json(result: "FusionResult", paths: Sequence[Path]) -> dict[str, o
         ],
         "prompt": result.plan.prompt,
         "negative_prompt": result.plan.negative_prompt,
+        "layout_version": result.plan.layout_version,
         "dropped": list(result.plan.dropped),
         "model": result.model,
         "model_digest": result.model_digest,
@@ -86,6 +89,8 @@ def fusion_as_json(result: "FusionResult", paths: Sequence[Path]) -> dict[str, o
             "steps": usage.steps,
             "tokens": usage.tokens,
             "baseline_tokens": usage.baseline_tokens,
+            "positions_computed": usage.positions_computed,
+            "positions_reused": usage.positions_reused,
             "denoiser_evaluations": usage.denoiser_evaluations,
             "faces_analysed": usage.faces_analysed,
             "faces_reused": usage.faces_reused,

@@ -1,38 +1,61 @@
-"""Words for the commands: the prompt plan of attributes and free text, counted by a tokenizer."""
+"""Words for the commands: a tokenizer, and the prompt plans it counts."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.errors import OptionRejected
 
 if TYPE_CHECKING:
-    from prompting import Attributes, PromptPlan, Tokenizer
+    from prompting import Attributes, PromptPlan
 
 MOST_TOKENS = 75  # CLIP's 77 positions less the start and end marks
 
 
-def plan_words(
-    attributes: "Attributes", text: str | None, source: Path | str, budget: int = MOST_TOKENS
-) -> "PromptPlan":
-    """What attributes and free text become within a budget of tokens.
+@dataclass(frozen=True)
+class Wording:
+    """A CLIP tokenizer, and what a negative prompt says by default (None: the optimiser's own)."""
 
-    source: a bundle, or the directory of a tokenizer. Words that cannot be understood are found
-    before the tokenizer is loaded. Raises what `prompting.optimize` raises, and OptionRejected.
+    tokenizer: Any
+    negative: str | None
+
+    def plan(
+        self, attributes: "Attributes", text: str | None, budget: int = MOST_TOKENS
+    ) -> "PromptPlan":
+        """What attributes and words become within a budget of tokens."""
+        from prompting import optimize
+
+        return optimize(attributes, text, self.tokenizer, budget=budget, negative=self.negative)
+
+    def pieces(self, text: str) -> list[tuple[str, int]]:
+        """The tokens of a text as they are read, each with its id; "·" ends a word."""
+        ids = self.tokenizer.encode(text, add_special_tokens=False)
+        names = self.tokenizer.convert_ids_to_tokens(ids)
+        decoded = [
+            self.tokenizer.decode([one]).strip() or name
+            for one, name in zip(ids, names, strict=True)
+        ]
+        return [
+            (shown + ("·" if name.endswith("</w>") else ""), number)
+            for shown, name, number in zip(decoded, names, ids, strict=True)
+        ]
+
+
+def open_wording(source: Path | str) -> Wording:
+    """The words of a bundle, by its name, or of a tokenizer's directory.
+
+    Raises OptionRejected, and what opening a bundle raises.
     """
-    from prompting import optimize
-
-    optimize(attributes=attributes, text=text)
-    tokenizer = _load(source) if isinstance(source, Path) else _load(_tokenizer_of(source))
-    return optimize(attributes=attributes, text=text, tokenizer=tokenizer, budget=budget)
-
-
-def _tokenizer_of(bundle: str) -> Path:
+    if isinstance(source, Path):
+        return Wording(_load(source), None)
     from models import ComponentKind, open_bundle
 
-    return open_bundle(bundle).path(ComponentKind.PIPELINE) / "tokenizer"
+    bundle = open_bundle(source)
+    directory = bundle.path(ComponentKind.PIPELINE) / "tokenizer"
+    return Wording(_load(directory), bundle.manifest.defaults.negative_prompt)
 
 
-def _load(directory: Path) -> "Tokenizer":
+def _load(directory: Path) -> Any:
     if not directory.is_dir():
         raise OptionRejected(
             f"{directory} is no folder: give a CLIP tokenizer's, as diffusers saves it"
@@ -40,8 +63,7 @@ def _load(directory: Path) -> "Tokenizer":
     from transformers import CLIPTokenizer
 
     try:
-        tokenizer: Tokenizer = CLIPTokenizer.from_pretrained(directory, local_files_only=True)
+        return CLIPTokenizer.from_pretrained(directory, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).split("\n")[0]
         raise OptionRejected(f"{directory} holds no CLIP tokenizer: {reason}") from error
-    return tokenizer

@@ -1,6 +1,6 @@
 """Two drawn people, fused 70 to 30, older and smiling: the whole library in twenty lines.
 
-    python examples/fuse_two_people.py
+python examples/fuse_two_people.py
 """
 
 import numpy as np

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fusion.mask import MaskShape, soft_mask
     from fusion.placement import FacePlacement
     from fusion.progress import Event, EventKind, Handle
+    from fusion.prompt_memory import PromptMemory, PromptSettings
     from fusion.provenance import read_labels, save
     from fusion.request import FusionRequest, Identity, RequestDefaults, ResolvedRequest, resolve
     from fusion.result import FusionResult, IdentitySimilarity, PictureReport
@@ -61,6 +62,7 @@ _HOMES = {
     "mask": ("MaskShape", "soft_mask"),
     "placement": ("FacePlacement",),
     "progress": ("Event", "EventKind", "Handle"),
+    "prompt_memory": ("PromptMemory", "PromptSettings"),
     "provenance": ("read_labels", "save"),
     "request": ("FusionRequest", "Identity", "RequestDefaults", "ResolvedRequest", "resolve"),
     "result": ("FusionResult", "IdentitySimilarity", "PictureReport"),
@@ -98,6 +100,8 @@ __all__ = [
     "InvalidWeights",
     "MaskShape",
     "PictureReport",
+    "PromptMemory",
+    "PromptSettings",
     "Reference",
     "RequestDefaults",
     "ResolvedRequest",

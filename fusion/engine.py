@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,16 +15,20 @@ import torch
 
 from fusion.errors import BackendUnavailable, EngineBusy, EngineClosed, FusionCancelled, TaskExpired
 from fusion.progress import ENDING, Handle
+from fusion.prompt_memory import PromptMemory
 from fusion.request import FusionRequest, ResolvedRequest, resolve
 from fusion.result import FusionResult
 from fusion.run import Run
 from fusion.settings import EngineSettings
 from fusion.source import BundleSource, ModelSource, PipelineSource, check_supported
 from fusion.stages.analyse import Analyser, face_store
+from fusion.stages.condition import encode_text
 from fusion.stages.photos import references_of
+from fusion.stages.prompt import write_prompt
 from fusion.task import FusionTask, TaskState
-from fusion.trace import Stage
+from fusion.trace import Notes, Stage
 from models import choose_device, choose_precision, open_bundle
+from prompting import PromptPlan
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -50,6 +55,7 @@ class Engine:
         self._source = source
         self._settings = settings or EngineSettings()
         self._faces = face_store(self._settings.face_store_max_bytes)
+        self._prompts = PromptMemory(self._settings.prompts)
         self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
@@ -104,9 +110,33 @@ class Engine:
         return self._source.loaded
 
     def warm(self) -> Self:
-        """Load the models now rather than with the first request."""
-        self._source.drawer()
+        """Load the models now rather than with the first request, and the pool to start from.
+
+        Raises BundleCorrupt, DeviceUnavailable, PoolFileRejected.
+        """
+        self._prompts.encoder(self._source.drawer().text_encoder)
         return self
+
+    @property
+    def prompts(self) -> PromptMemory:
+        """What is remembered of prompts: the pool and its statistics, the layout in force."""
+        return self._prompts
+
+    def encode_prompts(self, requests: Iterable[FusionRequest]) -> Iterator[PromptPlan]:
+        """Encode the words of requests without drawing, so that the same words cost nothing later;
+        each request's plan, as it is done.
+
+        Raises what `resolve` raises, and PromptTooLong.
+        """
+        drawer = self._source.drawer()
+        encoder = self._prompts.encoder(drawer.text_encoder)
+        positions = int(drawer.tokenizer.model_max_length)
+        for request in requests:
+            words, layout = self.resolve(request).words, self._prompts.layout
+            plan = write_prompt(words, drawer.tokenizer, positions, Notes(), layout)
+            for text in (plan.prompt, plan.negative_prompt):
+                encode_text(text, drawer.tokenizer, encoder)
+            yield plan
 
     def resolve(self, request: FusionRequest) -> ResolvedRequest:
         """The request with every question answered by this engine, nothing read or drawn.
@@ -211,7 +241,15 @@ class Engine:
                     "seconds: submit it again"
                 )
             handle.advance(handle.task.now(TaskState.RUNNING))
-            run = Run(job.request, job.resolved, self._source, self._faces, self._settings, handle)
+            run = Run(
+                job.request,
+                job.resolved,
+                self._source,
+                self._faces,
+                self._prompts,
+                self._settings,
+                handle,
+            )
             result = run()
         except BaseException as error:
             state = _state_after(error)

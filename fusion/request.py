@@ -128,13 +128,16 @@ class FusionRequest(_Strict):
 
 @dataclass(frozen=True)
 class RequestDefaults:
-    """What a request that says nothing gets; size in pixels (width, height)."""
+    """What a request that says nothing gets; size in pixels (width, height). negative_prompt: to
+    which exclusions are added; None is the prompt optimiser's own.
+    """
 
     steps: int
     guidance_scale: float
     identity_scale: float
     strength: float
     size: tuple[int, int]
+    negative_prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,14 +153,15 @@ class ResolvedIdentity:
 class Words:
     """What is to be said: either the prompt as given, or attributes and text to make one of.
 
-    given: whether `prompt` is used as it is; negative_given: likewise.
+    given: whether `prompt` is used as it is; negative_given: likewise. Where it is not, exclusions
+    extend `negative_prompt`, or the prompt optimiser's own if that is None.
     """
 
     attributes: Attributes
     text: str
     prompt: str
     given: bool
-    negative_prompt: str
+    negative_prompt: str | None
     negative_given: bool
 
 
@@ -214,7 +218,7 @@ def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedReques
         identities=identities,
         fuses=fuses,
         target_face=_face("target_face", request.target_face),
-        words=_words(request),
+        words=_words(request, defaults.negative_prompt),
         steps=steps,
         guidance_scale=_real(
             "guidance_scale", request.guidance_scale, defaults.guidance_scale, 0, MAX_GUIDANCE_SCALE
@@ -287,7 +291,7 @@ def name_of(identity: Identity, number: int) -> str:
     return f"identity {number}"
 
 
-def _words(request: FusionRequest) -> Words:
+def _words(request: FusionRequest, default_negative: str | None) -> Words:
     attributes = request.attributes
     if not isinstance(attributes, Attributes):
         attributes = Attributes(**dict(attributes or {}))
@@ -300,7 +304,9 @@ def _words(request: FusionRequest) -> Words:
         text=request.text or "",
         prompt=request.prompt or "",
         given=request.prompt is not None,
-        negative_prompt=request.negative_prompt or "",
+        negative_prompt=default_negative
+        if request.negative_prompt is None
+        else request.negative_prompt,
         negative_given=request.negative_prompt is not None,
     )
 

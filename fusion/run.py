@@ -15,6 +15,7 @@ from fusion.conditioning import Conditioning
 from fusion.gate import Attempt, attempts
 from fusion.memory import peak_device_bytes, peak_resident_bytes
 from fusion.progress import Event, EventKind, Handle
+from fusion.prompt_memory import PromptMemory
 from fusion.request import FusionRequest, ResolvedRequest
 from fusion.result import FusionResult, IdentitySimilarity, PictureReport
 from fusion.sampler import Anchor
@@ -23,7 +24,7 @@ from fusion.source import Drawer, ModelSource
 from fusion.stages.analyse import Analysed, FaceStore, analyse
 from fusion.stages.blend import Blend, blend
 from fusion.stages.compose import Canvas, compose
-from fusion.stages.condition import condition
+from fusion.stages.condition import Encoded, condition
 from fusion.stages.decode import decode
 from fusion.stages.denoise import denoise
 from fusion.stages.photos import Photos, read_photos
@@ -78,6 +79,7 @@ class Run:
         resolved: ResolvedRequest,
         source: ModelSource,
         store: FaceStore,
+        prompts: PromptMemory,
         settings: EngineSettings,
         handle: Handle,
     ) -> None:
@@ -85,9 +87,11 @@ class Run:
         self.resolved = resolved
         self.source = source
         self.store = store
+        self.prompts = prompts
         self.settings = settings
         self.handle = handle
         self.recorder = TraceRecorder()
+        self.encoded: tuple[Encoded, ...] = ()
         self.evaluations = 0
         self.drawings = 0
         self.steps = 0
@@ -136,9 +140,10 @@ class Run:
             for decision in resolved.decisions:
                 notes.decided(decision)
             positions = int(drawer.tokenizer.model_max_length)
-            plan = write_prompt(resolved.words, drawer.tokenizer, positions, notes)
-        with self._visit(Stage.CONDITION):
-            conditioning = self._condition(drawer, plan, wish, resolved.identity_scale)
+            layout = self.prompts.layout
+            plan = write_prompt(resolved.words, drawer.tokenizer, positions, notes, layout)
+        with self._visit(Stage.CONDITION) as notes:
+            conditioning = self._condition(drawer, plan, wish, notes)
         canvas, anchor = self._canvas(drawer, photos, analysed)
         return _Ground(drawer, plan, conditioning, wish, canvas, anchor, analysed)
 
@@ -169,22 +174,27 @@ class Run:
         return blend(embeddings, weights)
 
     def _condition(
-        self, drawer: Drawer, plan: PromptPlan, wish: Blend | None, scale: float
+        self, drawer: Drawer, plan: PromptPlan, wish: Blend | None, notes: Notes
     ) -> Conditioning:
         embedding = None
         if self.source.knows_identities:
             # Without a person the adapter is given what it was trained with when it had none.
             embedding = np.zeros(512, np.float32) if wish is None else wish.embedding
-        return condition(
+        conditioning, encoded = condition(
             plan,
             embedding,
             tokenizer=drawer.tokenizer,
-            text_encoder=drawer.text_encoder,
-            device=drawer.device,
+            encoder=self.prompts.encoder(drawer.text_encoder),
             dtype=drawer.dtype,
             guided=self.resolved.guidance_scale > 1,
-            identity_scale=scale,
+            identity_scale=self.resolved.identity_scale,
         )
+        self.encoded = encoded
+        prompt = encoded[0]
+        self.prompts.drawn(
+            plan, prompt.computed + prompt.reused, prompt.reused, drawer.tokenizer, notes
+        )
+        return conditioning
 
     def _canvas(
         self, drawer: Drawer, photos: Photos, analysed: Analysed
@@ -307,6 +317,8 @@ class Run:
             steps=self.steps,
             tokens=ground.plan.tokens,
             baseline_tokens=ground.plan.baseline_tokens,
+            positions_computed=sum(text.computed for text in self.encoded),
+            positions_reused=sum(text.reused for text in self.encoded),
             denoiser_evaluations=self.evaluations,
             faces_analysed=ground.analysed.analysed,
             faces_reused=ground.analysed.reused,

@@ -103,6 +103,7 @@ class BundleSource:
             identity_scale=manifest.defaults.identity_scale,
             strength=manifest.defaults.strength,
             size=(manifest.size, manifest.size),
+            negative_prompt=manifest.defaults.negative_prompt,
         )
 
     @property

@@ -13,6 +13,7 @@ class Usage:
     """The account of one request, every attempt and every picture together.
 
     tokens, baseline_tokens: of the prompt, and of the same wish in ordinary words.
+    positions_computed, positions_reused: of the text encoder, for the prompt and the negative one.
     steps: denoising steps of one picture, as drawn (a fusion into a target skips the first ones).
     denoiser_evaluations: pictures through the UNet: pictures × steps, twice that under guidance.
     faces_analysed, faces_reused: pictures given whose faces were computed, or were remembered.
@@ -25,6 +26,8 @@ class Usage:
     steps: int
     tokens: int
     baseline_tokens: int
+    positions_computed: int
+    positions_reused: int
     denoiser_evaluations: int
     faces_analysed: int
     faces_reused: int

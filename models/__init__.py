@@ -30,7 +30,9 @@ if TYPE_CHECKING:
         ImageRejected,
         ModelsError,
         PipelineUnsupported,
+        PoolFileRejected,
         SeveralFaces,
+        TokensRejected,
     )
     from models.faces import Face, FaceAnalyser, choose_face
     from models.images import ImageSource, read_image
@@ -44,7 +46,10 @@ if TYPE_CHECKING:
         FacesSettings,
     )
     from models.precision import choose_device, choose_precision
+    from models.prefix_files import PoolIndex, load_pool, read_pool_index, save_pool
+    from models.prefix_states import PrefixStates, PromptStates
     from models.quiet import quiet_libraries
+    from models.text_encoder import PrefixCachedTextEncoder, TextStates
 
 _HOMES = {
     "alignment": ("CROP_LANDMARKS", "CROP_SIZE", "align_face"),
@@ -67,7 +72,9 @@ _HOMES = {
         "ImageRejected",
         "ModelsError",
         "PipelineUnsupported",
+        "PoolFileRejected",
         "SeveralFaces",
+        "TokensRejected",
     ),
     "faces": ("Face", "FaceAnalyser", "choose_face"),
     "images": ("ImageSource", "read_image"),
@@ -81,7 +88,10 @@ _HOMES = {
         "FacesSettings",
     ),
     "precision": ("choose_device", "choose_precision"),
+    "prefix_files": ("PoolIndex", "load_pool", "read_pool_index", "save_pool"),
+    "prefix_states": ("PrefixStates", "PromptStates"),
     "quiet": ("quiet_libraries",),
+    "text_encoder": ("PrefixCachedTextEncoder", "TextStates"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -110,16 +120,26 @@ __all__ = [
     "ImageSource",
     "ModelsError",
     "PipelineUnsupported",
+    "PoolFileRejected",
+    "PoolIndex",
+    "PrefixCachedTextEncoder",
+    "PrefixStates",
+    "PromptStates",
     "SeveralFaces",
+    "TextStates",
+    "TokensRejected",
     "bundle_directories",
     "choose_device",
     "choose_face",
     "choose_precision",
     "list_bundles",
     "load_components",
+    "load_pool",
     "open_bundle",
     "quiet_libraries",
     "read_image",
+    "read_pool_index",
+    "save_pool",
     "seal_bundle",
     "verify_bundle",
 ]

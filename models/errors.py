@@ -6,6 +6,8 @@
     ├── ImageRejected       a picture that cannot be used
     ├── DeviceUnavailable   a device or precision this machine does not have
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
+    ├── TokensRejected      token ids that the text encoder cannot take
+    ├── PoolFileRejected    a saved pool of prompts that cannot be taken up again
     └── FacesError          a picture that can be used, but not its faces
         ├── FaceNotFound    no face, or no face of that number
         ├── SeveralFaces    more than one face, and none was chosen
@@ -37,6 +39,14 @@ class DeviceUnavailable(ModelsError):
 
 class PipelineUnsupported(ModelsError):
     """A diffusers pipeline, or an adapter in it, of a kind that is not drawn with here."""
+
+
+class TokensRejected(ModelsError):
+    """Token ids that a text encoder cannot take; says what it takes."""
+
+
+class PoolFileRejected(ModelsError):
+    """A saved pool of prompts that is cut short, changed, or of other weights."""
 
 
 class FacesError(ModelsError):

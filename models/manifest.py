@@ -81,12 +81,15 @@ class Component(ComponentDescription):
 
 
 class Defaults(_Table):
-    """What a request that says nothing gets."""
+    """What a request that says nothing gets. negative_prompt: to which exclusions are added; None
+    is the prompt optimiser's own.
+    """
 
     steps: Annotated[int, Field(ge=1, le=1000)] = 20
     guidance_scale: Annotated[float, Field(ge=0)] = 7.5
     identity_scale: Annotated[float, Field(ge=0)] = 1.0
     strength: Annotated[float, Field(gt=0, le=1)] = 0.6
+    negative_prompt: str | None = None
 
 
 _Side = Annotated[int, Field(ge=32, multiple_of=32)]  # 32 is the detector's largest stride

@@ -4,6 +4,7 @@
     └── PromptingError
         ├── UnknownAttribute        a key that no attribute has
         ├── InvalidAttribute        a value that its attribute cannot take
+        ├── ContradictoryAttributes two attributes that cannot both be true
         ├── UnreadableText          a free text that is too long, or asks for what is not offered
         └── PromptTooLong           not even the least that must be said fits the budget
 
@@ -11,7 +12,8 @@ Each message says what was wrong, what was expected and what to do.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 
 class PromptingError(ValueError):
@@ -21,11 +23,16 @@ class PromptingError(ValueError):
 class UnknownAttribute(PromptingError):
     """A key that no attribute has; names the nearest one."""
 
-    def __init__(self, key: str, known: Iterable[str]) -> None:
+    def __init__(
+        self, key: str, known: Iterable[str], called: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """called: other spellings of keys, each with its key."""
         known = tuple(known)
-        super().__init__(f'unknown attribute "{shown(key)}"{suggestion(key, known)}')
+        near = nearest(key, (*known, *called))
         self.key = key
-        self.nearest = nearest(key, known)
+        self.nearest = None if near is None else called.get(near, near)
+        meant = "" if near is None else f': did you mean "{self.nearest}"?'
+        super().__init__(f'unknown attribute "{shown(key)}"{meant} (known: {", ".join(known)})')
 
 
 class InvalidAttribute(PromptingError):
@@ -35,6 +42,19 @@ class InvalidAttribute(PromptingError):
         super().__init__(f"{key}: {reason}")
         self.key = key
         self.reason = reason
+
+
+class ContradictoryAttributes(PromptingError):
+    """Two attributes that cannot both be true of one portrait."""
+
+    def __init__(self, first: str, second: str, attribute: str) -> None:
+        super().__init__(
+            f'"{shown(first)}" and "{shown(second)}" contradict each other: '
+            f'leave out one of them, for instance "{attribute}"'
+        )
+        self.first = first
+        self.second = second
+        self.attribute = attribute
 
 
 class UnreadableText(PromptingError):

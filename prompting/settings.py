@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 
 from prompting.errors import InvalidAttribute, UnknownAttribute
-from prompting.schema import ACCESSORIES, Attributes
-
-_REPEATABLE = ("phrases", "exclude")
+from prompting.lexicon import lexicon
+from prompting.schema import ACCESSORIES, REPEATABLE, Attributes, key_of
 
 
 def parse_setting(setting: str) -> tuple[str, str | bool]:
@@ -13,10 +12,10 @@ def parse_setting(setting: str) -> tuple[str, str | bool]:
 
     The value is not judged here: Attributes does that. Raises UnknownAttribute, InvalidAttribute.
     """
-    key, equals, value = setting.partition("=")
-    key = key.strip().lower()
+    name, equals, value = setting.partition("=")
+    key = key_of(name.strip().lower())
     if key not in Attributes.model_fields:
-        raise UnknownAttribute(key, Attributes.model_fields)
+        raise UnknownAttribute(key, Attributes.model_fields, lexicon().called)
     if equals:
         return key, value.strip()
     if key in ACCESSORIES:
@@ -25,18 +24,18 @@ def parse_setting(setting: str) -> tuple[str, str | bool]:
 
 
 def parse_settings(settings: Iterable[str]) -> Attributes:
-    """Several settings as attributes; "phrases" and "exclude" may be repeated, others given once.
+    """Several settings as attributes; REPEATABLE ones may be repeated, others are given once.
 
-    Raises UnknownAttribute, InvalidAttribute.
+    Raises UnknownAttribute, InvalidAttribute, ContradictoryAttributes.
     """
-    given: dict[str, str | bool | list[str | bool]] = {}
+    given: dict[str, str | bool] = {}
+    repeated: dict[str, list[str | bool]] = {}
     for setting in settings:
         key, value = parse_setting(setting)
-        if key in _REPEATABLE:
-            earlier = given.get(key, [])
-            given[key] = [*(earlier if isinstance(earlier, list) else [earlier]), value]
+        if key in REPEATABLE:
+            repeated.setdefault(key, []).append(value)
         elif given.get(key, value) != value:
             raise InvalidAttribute(key, f'is set twice, to "{given[key]}" and to "{value}"')
         else:
             given[key] = value
-    return Attributes(**given)
+    return Attributes(**given, **repeated)

@@ -5,12 +5,38 @@ from typing import Final
 
 from prompting.errors import UnreadableText, shown
 
-_WEIGHTED: Final = re.compile(r"[(\[{][^()\[\]{}]*:\s*[-+]?[0-9.]+\s*[)\]}]")
+_WEIGHTED: Final = re.compile(r"[(\[{<][^()\[\]{}<>]*:\s*[-+]?[0-9.]+\s*[)\]}>]")
+_CLOSED_BY: Final = {"(": ")", "[": "]", "{": "}"}
+_BRACKETS: Final = re.compile(r"[()\[\]{}]")
 
 
-def refuse_weights(text: str) -> None:
-    """Raises UnreadableText if a text, in NFKC, gives its words weights."""
+def without_brackets(text: str, instead: str) -> str:
+    """A text, in NFKC, whose plain brackets give way to another separator.
+
+    A bracket may set words apart, "(about 35)". Raises UnreadableText if it gives them weights,
+    "(word:1.2)" or "((word))", or is not closed.
+    """
     if weighted := _WEIGHTED.search(text):
         raise UnreadableText(
             f'"{shown(weighted[0])}": weights are not offered, write the words alone'
         )
+    opened: re.Match[str] | None = None
+    for bracket in _BRACKETS.finditer(text):
+        if opened is None and bracket[0] in _CLOSED_BY:
+            opened = bracket
+        elif opened is not None and bracket[0] == _CLOSED_BY[opened[0]]:
+            opened = None
+        else:
+            raise _unreadable(text, bracket if opened is None else opened)
+    if opened is not None:
+        raise _unreadable(text, opened)
+    return _BRACKETS.sub(instead, text)
+
+
+def _unreadable(text: str, bracket: re.Match[str]) -> UnreadableText:
+    """A bracket that is opened in another one, or stands alone."""
+    around = text[max(0, bracket.start() - 12) : bracket.end() + 12]
+    return UnreadableText(
+        f'"{shown(around)}": a bracket is not closed, or stands in another one; '
+        "weights are not offered, write the words alone"
+    )

@@ -31,6 +31,7 @@ from world import (
     render,
     sample_look,
     sample_person,
+    varied_caption,
     wordy_sentence,
 )
 
@@ -193,13 +194,14 @@ class Pictures:
         index: int,
         *,
         wordy: float = 0.2,
+        varied: float = 0.6,
         drop: float = 0.12,
         fragment: float = 0.0,
     ) -> Caption:
-        """A caption to train with: a sentence with probability `wordy`, else the canonical prompt;
-        each attribute that every portrait has is left unsaid with probability `drop`. With
-        probability `fragment` only a few phrases of it without a subject, as negative prompts are
-        written.
+        """A caption to train with: a sentence with probability `wordy`, with probability `varied` a
+        prompt in other phrasings and another order, else the canonical prompt; each attribute that
+        every portrait has is left unsaid with probability `drop`. With probability `fragment` only
+        a few phrases of it without a subject, as negative prompts are written.
         """
         attributes = self.attributes[index]
         if rng.random() < fragment:
@@ -211,7 +213,13 @@ class Pictures:
             for name, value in attributes.items()
             if name not in ALWAYS_PRESENT or rng.random() >= drop
         }
-        text = wordy_sentence(said, rng) if rng.random() < wordy else short_caption(said)
+        kind = rng.random()
+        if kind < wordy:
+            text = wordy_sentence(said, rng)
+        elif kind < wordy + varied:
+            text = varied_caption(said, rng)
+        else:
+            text = short_caption(said)
         return Caption(text, frozenset(said))
 
 

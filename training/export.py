@@ -143,7 +143,13 @@ def describe(config: TrainingConfig, cache: Path) -> BundleDescription:
             people="drawn",
             hint="this bundle draws drawn people; for photographs: limner models pull sd15-faceid",
         ),
-        defaults=Defaults(steps=20, guidance_scale=2.5, identity_scale=1.0, strength=0.85),
+        defaults=Defaults(
+            steps=20,
+            guidance_scale=2.5,
+            identity_scale=1.0,
+            strength=0.85,
+            negative_prompt="",  # the captions know no "blurry"
+        ),
         faces=FacesSettings(
             detector_sizes=((INPUT_SIZE, INPUT_SIZE),),
             smallest_face=24,

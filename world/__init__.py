@@ -9,14 +9,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from world.captions import attributes_of, caption, wordy_caption, wordy_sentence
+    from world.captions import (
+        attributes_of,
+        caption,
+        varied_caption,
+        wordy_caption,
+        wordy_sentence,
+    )
     from world.group import Group, render_group
     from world.look import BACKGROUNDS, LABELS, Look, age_group, labels_of, sample_look
     from world.person import HAIR_COLOURS, HELD_OUT, Person, sample_person
     from world.renderer import Portrait, render
 
 _HOMES = {
-    "captions": ("attributes_of", "caption", "wordy_caption", "wordy_sentence"),
+    "captions": (
+        "attributes_of",
+        "caption",
+        "varied_caption",
+        "wordy_caption",
+        "wordy_sentence",
+    ),
     "group": ("Group", "render_group"),
     "look": ("BACKGROUNDS", "LABELS", "Look", "age_group", "labels_of", "sample_look"),
     "person": ("HAIR_COLOURS", "HELD_OUT", "Person", "sample_person"),
@@ -41,6 +53,7 @@ __all__ = [
     "render_group",
     "sample_look",
     "sample_person",
+    "varied_caption",
     "wordy_caption",
     "wordy_sentence",
 ]

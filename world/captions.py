@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prompting import Attributes, structured_prompt
+from prompting import Attributes, Layout, joined, sayings_of, structured_prompt
 from world.look import GREYING_AGE, PLAIN_BACKGROUNDS, Look
 from world.person import Person
 
@@ -38,6 +38,21 @@ def attributes_of(person: Person, look: Look) -> dict[str, str | int | bool]:
 def caption(person: Person, look: Look) -> str:
     """The canonical prompt of a picture, as the prompt optimiser would write it."""
     return structured_prompt(Attributes.model_validate(attributes_of(person, look)))
+
+
+def varied_caption(attributes: dict[str, str | int | bool], rng: np.random.Generator) -> str:
+    """What a prompt optimiser may write for attributes: in one order or another, each thing in one
+    of its phrasings.
+
+    Half of the time all are the shortest, in the default layout: what is written most.
+    """
+    sayings = sayings_of(Attributes.model_validate(attributes))
+    if rng.random() < 0.5:
+        layout = Layout.default()
+        ordered = sorted(sayings, key=lambda saying: layout.place(saying.attribute))
+        return joined(min(saying.phrasings, key=_words) for saying in ordered)
+    shuffled = [sayings[index] for index in rng.permutation(len(sayings))]
+    return joined(saying.phrasings[int(rng.integers(len(saying.phrasings)))] for saying in shuffled)
 
 
 def wordy_caption(person: Person, look: Look, rng: np.random.Generator) -> str:
@@ -98,6 +113,10 @@ def wordy_sentence(attributes: dict[str, str | int | bool], rng: np.random.Gener
     third = ", ".join(filter(None, [where, light]))
     closing = pick("", "", "high quality", f"with {his} head in the middle")
     return ". ".join(filter(None, [first, " and ".join(second), third, closing]))
+
+
+def _words(phrasing: str) -> int:
+    return len(phrasing.split())
 
 
 def _place(background: str, pick) -> str:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fusion.conditioning import Conditioning
+from models import PrefixCachedTextEncoder
 from prompting import PromptPlan
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Text states [1, positions, width], and how many positions were computed and reused."""
+
+    states: Tensor
+    computed: int
+    reused: int
 
 
 def condition(
@@ -18,33 +29,34 @@ def condition(
     embedding: NDArray[np.float32] | None,
     *,
     tokenizer: Any,
-    text_encoder: Any,
-    device: torch.device,
+    encoder: PrefixCachedTextEncoder,
     dtype: torch.dtype,
     guided: bool,
     identity_scale: float,
-) -> Conditioning:
-    """Text states of both branches and the identity, on the device.
+) -> tuple[Conditioning, tuple[Encoded, ...]]:
+    """Text states of both branches and the identity, on the encoder's device; and what each text
+    cost, the prompt first.
 
     embedding: float32 [512]; None where the model knows no identities. The negative branch is
     encoded only where guidance is on.
     """
-    negative = None
+    encoded = [encode_text(plan.prompt, tokenizer, encoder)]
     if guided:
-        negative = text_states(plan.negative_prompt, tokenizer, text_encoder, device)
+        encoded.append(encode_text(plan.negative_prompt, tokenizer, encoder))
     identity = None
     if embedding is not None:
-        identity = torch.from_numpy(embedding).to(device=device, dtype=dtype)[None, None]
-    return Conditioning(
-        states=text_states(plan.prompt, tokenizer, text_encoder, device),
-        negative_states=negative,
+        identity = torch.from_numpy(embedding).to(device=encoder.device, dtype=dtype)[None, None]
+    conditioning = Conditioning(
+        states=encoded[0].states,
+        negative_states=encoded[1].states if guided else None,
         identity=identity,
         identity_scale=identity_scale,
     )
+    return conditioning, tuple(encoded)
 
 
-def text_states(text: str, tokenizer: Any, text_encoder: Any, device: torch.device) -> Tensor:
-    """Hidden states [1, positions, width] of a prompt padded to the encoder's positions."""
+def encode_text(text: str, tokenizer: Any, encoder: PrefixCachedTextEncoder) -> Encoded:
+    """The states of a prompt padded to the encoder's positions."""
     tokens = tokenizer(
         text,
         padding="max_length",
@@ -52,8 +64,11 @@ def text_states(text: str, tokenizer: Any, text_encoder: Any, device: torch.devi
         truncation=True,
         return_tensors="pt",
     )
-    # Only text encoders that were trained with a padding mask are given one, as in diffusers.
-    masked = getattr(text_encoder.config, "use_attention_mask", False)
-    mask = tokens.attention_mask.to(device) if masked else None
-    states: Tensor = text_encoder(tokens.input_ids.to(device), attention_mask=mask)[0]
-    return states.to(dtype=text_encoder.dtype, device=device)
+    model = encoder.text_model
+    # Only text encoders that were trained with a padding mask are given one, as in diffusers; what
+    # a mask hides depends on the prompt's end, so beginnings are not shared.
+    if getattr(model.config, "use_attention_mask", False):
+        ids, mask = tokens.input_ids.to(encoder.device), tokens.attention_mask.to(encoder.device)
+        return Encoded(model(ids, attention_mask=mask)[0], ids.numel(), 0)
+    states = encoder.encode(tokens.input_ids)
+    return Encoded(states.hidden, states.positions_computed, states.positions_reused)

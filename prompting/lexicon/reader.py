@@ -3,7 +3,7 @@
 import functools
 import tomllib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
@@ -21,12 +21,14 @@ def fold(word: str) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One value of an attribute and everything that it is called; en.toml explains the fields."""
+    """One value of an attribute and everything that it is called; README.md explains the fields."""
 
     value: str
-    say: tuple[str, ...]
-    hear: tuple[str, ...]
-    also: tuple[str, ...]
+    say: tuple[str, ...] = ()
+    hear: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,11 @@ class Topic:
     """One attribute: its known values in the order of the file, and how free values are said."""
 
     name: str
-    template: str
+    called: tuple[str, ...]
+    templates: tuple[str, ...]
     wordy: str
     nouns: frozenset[str]
+    parts: Mapping[str, str]  # a noun in another language → in the first
     entries: Mapping[str, Entry]
     names: Mapping[str, str]  # folded name → value
 
@@ -54,7 +58,9 @@ class Topic:
         entry = self.entries.get(value)
         if entry is not None:
             return entry.say
-        return (value,) if self.holds_noun(value) else (self.template.format(value),)
+        if self.holds_noun(value):
+            return (value,)
+        return tuple(template.format(value) for template in self.templates)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Lexicon:
 
     topics: Mapping[str, Topic]
     heard: Mapping[str, tuple[str, str]]  # folded name → (attribute, value)
+    heard_before: Mapping[str, tuple[str, str]]  # the same of names that stand before a person
+    called: Mapping[str, str]  # another spelling of an attribute's key → the key
 
     def __getitem__(self, attribute: str) -> Topic:
         return self.topics[attribute]
@@ -71,64 +79,99 @@ class Lexicon:
 @functools.cache
 def lexicon() -> Lexicon:
     """The lexicon of every language, read once; constant data."""
-    files = [_read(language) for language in LANGUAGES]
-    attributes = dict.fromkeys(name for file in files for name in file)
-    topics = {
-        attribute: _topic(attribute, [file[attribute] for file in files if attribute in file])
-        for attribute in attributes
-    }
-    heard: dict[str, tuple[str, str]] = {}
-    for topic in topics.values():
-        for entry in topic.entries.values():
-            for name in (*entry.say, *entry.hear):
-                heard.setdefault(fold(name), (topic.name, entry.value))
-    return Lexicon(MappingProxyType(topics), MappingProxyType(heard))
+    tables: dict[str, list[_Table]] = {}
+    for file in (file for language in LANGUAGES for file in _files(language)):
+        for attribute, table in file.items():
+            tables.setdefault(attribute, []).append(table)
+    topics = {attribute: _topic(attribute, given) for attribute, given in tables.items()}
+    return Lexicon(
+        MappingProxyType(topics),
+        _named(topics.values(), _heard_anywhere),
+        _named(topics.values(), lambda entry: entry.before),
+        MappingProxyType({fold(c): topic.name for topic in topics.values() for c in topic.called}),
+    )
 
 
-class _Values(BaseModel):
+def _heard_anywhere(entry: Entry) -> tuple[str, ...]:
+    before = set(map(fold, entry.before))
+    return tuple(name for name in (*entry.say, *entry.hear) if fold(name) not in before)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Values(_Strict):
     """One value as a file gives it."""
 
-    model_config = ConfigDict(extra="forbid")
     say: tuple[str, ...] = ()
     hear: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
 
 
-class _Table(BaseModel):
+class _Table(_Strict):
     """One attribute as a file gives it."""
 
-    model_config = ConfigDict(extra="forbid")
-    template: str = "{}"
+    called: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ("{}",)
     wordy: str = "{}"
     nouns: frozenset[str] = frozenset()
+    parts: dict[str, str] = {}
     values: dict[str, _Values] = {}
 
 
-def _read(language: str) -> dict[str, _Table]:
-    source = resources.files("prompting.lexicon").joinpath(f"{language}.toml")
-    tables = tomllib.loads(source.read_text(encoding="utf-8"))
-    return {attribute: _Table.model_validate(table) for attribute, table in tables.items()}
+def _files(language: str) -> list[dict[str, _Table]]:
+    folder = resources.files("prompting.lexicon")
+    files = [file for file in folder.iterdir() if file.name.startswith(f"{language}-")]
+    return [
+        {
+            attribute: _Table.model_validate(table)
+            for attribute, table in tomllib.loads(file.read_text(encoding="utf-8")).items()
+        }
+        for file in sorted(files, key=lambda file: file.name)
+    ]
 
 
 def _topic(attribute: str, tables: list[_Table]) -> Topic:
-    """Joins one attribute's tables of all languages."""
+    """Joins one attribute's tables of all languages; templates and nouns are the first one's."""
     entries: dict[str, Entry] = {}
     for table in tables:
         for value, given in table.values.items():
-            old = entries.get(value, Entry(value, (), (), ()))
+            old = entries.get(value, Entry(value))
             entries[value] = Entry(
-                value, old.say + given.say, old.hear + given.hear, old.also + given.also
+                value,
+                old.say + given.say,
+                old.hear + given.hear,
+                old.before + given.before,
+                old.also + given.also,
+                old.against + given.against,
             )
     names: dict[str, str] = {}
     for entry in entries.values():
-        for name in (entry.value, *entry.say, *entry.hear, *entry.also):
+        for name in (entry.value, *entry.say, *entry.hear, *entry.before, *entry.also):
             names.setdefault(fold(name), entry.value)
     first = tables[0]
     return Topic(
         attribute,
-        first.template,
+        tuple(called for table in tables for called in table.called),
+        first.templates,
         first.wordy,
         first.nouns,
+        MappingProxyType({noun: said for table in tables for noun, said in table.parts.items()}),
         MappingProxyType(entries),
         MappingProxyType(names),
     )
+
+
+def _named(
+    topics: Iterable[Topic], names_of: Callable[[Entry], tuple[str, ...]]
+) -> Mapping[str, tuple[str, str]]:
+    """Folded names → the attribute and value that they mean."""
+    named: dict[str, tuple[str, str]] = {}
+    for topic in topics:
+        for entry in topic.entries.values():
+            for name in names_of(entry):
+                named.setdefault(fold(name), (topic.name, entry.value))
+    return MappingProxyType(named)

@@ -1,201 +1,146 @@
 """Reads one English clause: known words become attributes, the rest stays as it was written."""
 
-import functools
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
 
-from prompting.lexicon import Topic, fold, lexicon
-from prompting.parser.reading import Notes, years_of
-from prompting.schema import MAX_WORD_CHARACTERS
-
-ARTICLES: Final = frozenset({"a", "an", "the", "his", "her", "their", "some", "any"})
-# Words that hold a sentence together: alone they ask for nothing.
-CONNECTIVES: Final = frozenset({
-    "and", "but", "who", "that", "which", "while", "also", "is", "are", "was", "has", "have",
-    "having", "with", "wearing", "wears", "looks", "appears", "about", "around",
-})  # fmt: skip
-PREPOSITIONS: Final = frozenset({"in", "on", "at", "against", "near", "under", "behind"})
-NEGATIONS: Final = frozenset({
-    "without", "no", "not", "never", "isn't", "aren't", "doesn't", "don't", "didn't", "hasn't",
-})  # fmt: skip
-# A group with one of these inside speaks of two things ("a car next to a man").
-_RELATIONS: Final = ARTICLES | {"of", "to", "from", "by", "for", "or"}
-_AFTER_NEGATION: Final = ARTICLES | {"wear", "wearing", "with", "have", "having", "be"}
-_BOUNDARIES: Final = CONNECTIVES | PREPOSITIONS | NEGATIONS
-_FRAME: Final = frozenset({"portrait", "picture", "image"})  # "a portrait of": said anyway
-_AGE: Final = re.compile(
-    r"\b(?:aged?:? )?(\d{1,3})(?: ?(?:-|–|to) ?(\d{1,3}))?[- ]years?(?:[- ]old| of age)\b"
-    r"|\baged?:? (\d{1,3})(?:-(\d{1,3}))?$"
+from prompting.lexicon import lexicon, speech
+from prompting.parser.clause import Clause
+from prompting.parser.groups import (
+    HAIR,
+    known_name,
+    phrase_of,
+    read_group,
+    topic_of,
 )
+from prompting.parser.reading import Notes
+from prompting.parser.words import (
+    ARTICLES,
+    BOUNDARIES,
+    IN_THE_BACKGROUND,
+    Token,
+    plain_text,
+    tokens_of,
+    written_text,
+)
+from prompting.parser.years import bare_years
+
+_COPULAS = frozenset({"is", "are", "was", "should be", "looks"})
+_SENTENCE_END = re.compile(r"[.!?\n]")
 
 
-def read_english(words: list[str], notes: Notes) -> None:
-    """Notes down what one clause, split at spaces, asks for."""
-    _Clause(tuple(words), tuple(fold(word) for word in words), notes).read()
+class EnglishReader:
+    """Reads the clauses of one text in turn; a topic set by one may go on in the next.
 
+    ("Her hair is long, dark and curly.")
+    """
 
-@dataclass
-class _Clause:
-    words: tuple[str, ...]  # as written
-    plain: tuple[str, ...]  # folded, for comparison
-    notes: Notes
-    unknown_from: int | None = None  # where the words began that nothing has recognised yet
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self._topic: str | None = None
+        self._noun = ""  # what the topic was called: "lips" of makeup
+        self._is_named = False  # the topic was only named: what follows is surely about it
 
-    def read(self) -> None:
-        at = self._frame()
-        while at < len(self.plain):
-            at = self._step(at)
-        self._keep_unknown(len(self.plain))
+    def read(self, clause: str, end: str) -> None:
+        """One clause, and the punctuation that ends it."""
+        while (frame := speech().frames.match(clause.lower())) and frame.end():
+            self._notes.remove(clause[: frame.end()].strip())
+            clause = clause[frame.end() :].lstrip()
+        tokens = tokens_of(clause, self._notes)
+        for word in plain_text(tokens).split():
+            if word in speech().pronouns:
+                self._notes.ask_gender_of(word)
+        if plain_text(tokens) in speech().alone or (
+            ":" in end
+            and len(tokens) == 1
+            and not known_name(tokens)
+            and not _topic_named(tokens[0].plain)
+        ):
+            self._notes.remove(written_text(tokens))
+        elif plain_text(tokens) == IN_THE_BACKGROUND:
+            self._topic, self._is_named = "background", True
+        elif years := bare_years(plain_text(tokens)):
+            self._notes.ask("age", years, written_text(tokens))
+        elif not self._about_topic(tokens, end):
+            self._topic = None
+            Clause(tuple(tokens), self._notes).read()
+        if _SENTENCE_END.search(end):
+            self._topic = None
 
-    def _step(self, at: int) -> int:
-        """Reads what begins at a position; the position after it."""
-        if self.plain[at] in NEGATIONS:
-            self._keep_unknown(at)
-            return self._negation(at + 1)
-        if (known := self._known(at)) is not None:
-            self._keep_unknown(at)
-            self._ask(range(at, known))
-            return known
-        if self.plain[at] in ARTICLES | CONNECTIVES | PREPOSITIONS:
-            if self.unknown_from is None:
-                self.unknown_from = at
-            return at + 1
-        end = self._boundary(at + 1)
-        if self._chunk(at, end):
-            return end
-        if self.unknown_from is None:
-            self.unknown_from = at
-        return end
-
-    def _frame(self) -> int:
-        """Steps over "a portrait of"."""
-        start = 1 if self.plain[:1] and self.plain[0] in ARTICLES else 0
-        framed = self.plain[start : start + 2]
-        return start + 2 if len(framed) == 2 and framed[0] in _FRAME and framed[1] == "of" else 0
-
-    def _boundary(self, at: int) -> int:
-        while at < len(self.plain) and self.plain[at] not in _BOUNDARIES:
+    def _about_topic(self, tokens: Sequence[Token], end: str) -> bool:
+        """ "her hair is long and curly", "mood: calm", and what goes on in the same sentence."""
+        at = 0
+        while at < len(tokens) and tokens[at].plain in ARTICLES:
             at += 1
-        return at
-
-    def _known(self, at: int) -> int | None:
-        """The end of the longest name that begins here and is followed by nothing of its own."""
-        for end in range(min(len(self.plain), at + _longest()), at, -1):
-            whole = end == len(self.plain) or self.plain[end] in _BOUNDARIES
-            if whole and " ".join(self.plain[at:end]) in lexicon().heard:
-                return end
-        return None
-
-    def _ask(self, positions: Sequence[int]) -> None:
-        attribute, value = lexicon().heard[self._plain_text(positions)]
-        self.notes.ask(attribute, value, " ".join(self.words[i] for i in positions))
-
-    def _plain_text(self, positions: Iterable[int]) -> str:
-        return " ".join(self.plain[i] for i in positions)
-
-    def _chunk(self, at: int, end: int) -> bool:
-        """A group of words up to the next boundary, if its last word says what it is about."""
-        text = " ".join(self.plain[at:end])
-        if aged := _AGE.search(text):
-            before, after = text[: aged.start()].split(), text[aged.end() :].split()
-            years = years_of(aged)
-            rest = range(at + len(before), end - len(after))
-            if years is None or not self._about_person(at, end, skipped=rest):
-                return False
-            self.notes.ask("age", years, " ".join(self.words[rest.start : rest.stop]))
-            return True
-        return self._about_person(at, end) or self._about_thing(at, end)
-
-    def _about_person(self, at: int, end: int, skipped: range = range(0)) -> bool:
-        """ "handsome Asian man": known words before a gender are attributes, others a phrase."""
-        positions = [position for position in range(at, end) if position not in skipped]
-        if not positions:
-            self._keep_unknown(at)
-            return True
-        attribute, _ = lexicon().heard.get(self.plain[positions[-1]], ("", ""))
-        if attribute != "gender" or not self._one_thing(positions):
+        if at >= len(tokens):
             return False
-        self._keep_unknown(at)
-        strange: list[str] = []
-        while positions:
-            lengths = range(min(len(positions), _longest()), 0, -1)
-            names = (n for n in lengths if self._plain_text(positions[:n]) in lexicon().heard)
-            length = next(names, 0)
-            if length:
-                self._ask(positions[:length])
+        named = _topic_named(tokens[at].plain)
+        if named:
+            self._noun = _noun_of(named, tokens[at].plain)
+        copula = at + 1
+        while copula < len(tokens) and tokens[copula].plain in {*_COPULAS, "should", "be"}:
+            copula += 1
+        if named and copula == len(tokens) == at + 1 and ":" in end:
+            self._topic, self._is_named = named, True
+            return True
+        if named and at + 1 < copula < len(tokens):
+            self._topic = named
+            self._say_of_topic(named, tokens[copula:], surely=True)
+            return True
+        surely, self._is_named = self._is_named, False
+        return bool(self._topic) and self._say_of_topic(self._topic or "", tokens, surely)
+
+    def _say_of_topic(self, name: str, tokens: Sequence[Token], surely: bool) -> bool:
+        """What is said of a topic, piece by piece; not surely: only if all of it is about it."""
+        pieces = _pieces(tokens)
+        topic = lexicon()[name]
+        if not surely and not all(
+            topic.find(plain_text(p)) or (name in HAIR and _hair_name(plain_text(p)))
+            for p in pieces
+        ):
+            return False
+        for piece in pieces:
+            entry = topic.find(plain_text(piece))
+            noun = self._noun
+            known = known_name(piece)
+            if known and known[0] in {name, *(HAIR if name in HAIR else ())}:
+                self._notes.ask(*known, written_text(piece))
+            elif entry is not None and name not in HAIR:
+                self._notes.ask(name, entry.value, written_text(piece))
+            elif name == "background" and BOUNDARIES.isdisjoint(t.plain for t in piece):
+                self._notes.ask(name, phrase_of(piece), written_text(piece))
+            elif noun and len(piece) <= 3 and BOUNDARIES.isdisjoint(t.plain for t in piece):
+                read_group((*piece, Token(noun, noun)), self._notes)
+            elif name == "light" and len(piece) <= 3 and not known:
+                self._notes.keep(f"{written_text(piece)} light")
             else:
-                strange.append(self.words[positions[0]])
-            del positions[: max(length, 1)]
-        if strange:
-            self.notes.keep(" ".join(strange))
+                Clause(tuple(piece), self._notes).read()
         return True
 
-    def _about_thing(self, at: int, end: int) -> bool:
-        """ "long silver hair": a group whose last word is a topic's noun is that topic's value."""
-        text = " ".join(self.words[at:end])
-        topic = _topic_of(self.plain[end - 1])
-        if topic is None or len(text) > MAX_WORD_CHARACTERS or not self._one_thing(range(at, end)):
-            return False
-        if topic.template.format("").strip() == fold(text):  # "in the background" is no value
-            return False
-        self._keep_unknown(at)
-        self.notes.ask(topic.name, text, text)
-        return True
 
-    def _one_thing(self, positions: Iterable[int]) -> bool:
-        return _RELATIONS.isdisjoint(self.plain[position] for position in positions)
-
-    def _negation(self, at: int) -> int:
-        """What follows "without": one thing, and further ones after "or" and "nor"."""
-        while True:
-            while at < len(self.plain) and self.plain[at] in _AFTER_NEGATION:
-                at += 1
-            end = self._end_of_negated(at)
-            if end > at:
-                self.notes.refuse(" ".join(self.words[at:end]))
-            if end < len(self.plain) and (self.plain[end] in {"or", "nor"} or self._goes_on(end)):
-                at = end + 1
-                continue
-            return end
-
-    def _end_of_negated(self, at: int) -> int:
-        """ "people in the background" is one thing; "glasses" and "a dog in the park" are not."""
-        end = at
-        while end < len(self.plain) and self.plain[end] not in _BOUNDARIES | {"or", "nor"}:
-            end += 1
-        strange = _topic_of(self.plain[end - 1]) is None and self._known(at) is None
-        if strange and at < end < len(self.plain) and self.plain[end] in PREPOSITIONS:
-            return end if self._known(end) else self._end_of_negated(end + 1)
-        return end
-
-    def _goes_on(self, at: int) -> bool:
-        """Whether "and" carries a negation on: "without glasses and a hat", not "… and smiling"."""
-        following = [word for word in self.plain[at + 1 : at + 3] if word not in ARTICLES]
-        topic = _topic_of(following[0]) if following else None
-        return self.plain[at] == "and" and topic is not None
-
-    def _keep_unknown(self, until: int) -> None:
-        """Words that nothing recognised become a phrase, without what only held the sentence."""
-        start, self.unknown_from = self.unknown_from, None
-        if start is None:
-            return
-        held = ARTICLES | CONNECTIVES
-        while until > start and self.plain[until - 1] in held | PREPOSITIONS:
-            until -= 1
-        kept_as_written = {"with", "wearing"}  # "with a cat" says more than "cat"
-        while start < until and self.plain[start] in held - kept_as_written:
-            start += 1
-        if start < until:
-            self.notes.keep(" ".join(self.words[start:until]))
+def _topic_named(word: str) -> str | None:
+    """The attribute that a sentence is about: "hair", "mood"."""
+    if word in lexicon().called or word in lexicon().topics:
+        return lexicon().called.get(word, word)
+    topic = topic_of(word)
+    return None if topic is None else topic.name
 
 
-def _topic_of(noun: str) -> Topic | None:
-    return next((topic for topic in lexicon().topics.values() if noun in topic.nouns), None)
+def _noun_of(name: str, word: str) -> str:
+    """The noun that values of a topic stand before, after it was called by a word."""
+    topic = lexicon()[name]
+    return word if word in topic.nouns else topic.templates[0].removeprefix("{}").strip()
 
 
-@functools.cache
-def _longest() -> int:
-    """Words of the lexicon's longest English name."""
-    return max(len(name.split()) for name in lexicon().heard)
+def _pieces(tokens: Sequence[Token]) -> list[Sequence[Token]]:
+    """What stands between "and"."""
+    pieces: list[list[Token]] = [[]]
+    for token in tokens:
+        if token.plain == "and":
+            pieces.append([])
+        elif token.plain not in ARTICLES or pieces[-1]:
+            pieces[-1].append(token)
+    return [piece for piece in pieces if piece]
+
+
+def _hair_name(words: str) -> bool:
+    return any(lexicon()[name].find(words) for name in HAIR)

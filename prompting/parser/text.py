@@ -5,20 +5,26 @@ import unicodedata
 from typing import Final
 
 from prompting.errors import UnreadableText
-from prompting.parser.chinese import HAN, read_chinese
-from prompting.parser.english import read_english
+from prompting.parser.chinese import HAN, KANA, read_chinese
+from prompting.parser.english import EnglishReader
 from prompting.parser.reading import Notes, Reading
-from prompting.weights import refuse_weights
+from prompting.weights import without_brackets
 
 MAX_TEXT_CHARACTERS: Final = 20_000
-_CLAUSE_END: Final = re.compile(r"[,;!?，。；！？、\r\n]+|\.+(?=\s|$)")
+_CLAUSE_END: Final = re.compile(
+    r"([,;!?，。；！？、\r\n]+|\.+(?=\s|$)"
+    r"|:(?=\s|$)|(?<=[\u3400-\u9fff]):"
+    r"|\s[-–—]+\s|—"
+    r"|\s(?:and|but|as) (?=(?:i|we|I|We) ))"
+)
 
 
 def read(text: str) -> Reading:
     """Attributes of a free text and what is left over: never lost, never invented.
 
-    Recognised are the lexicon's words, ages, and negations ("without glasses", 没有戴帽子); all
-    other words are kept as phrases in the order in which they came.
+    Recognised are the lexicon's words, ages, and negations ("without glasses", 没有戴帽子); filler
+    is removed and told; all other words are kept as phrases in the order in which they came,
+    without articles and the like. Where a text contradicts itself, what was said first stands.
     Raises UnreadableText: over MAX_TEXT_CHARACTERS, or weights such as "(word:1.2)".
     """
     if len(text) > MAX_TEXT_CHARACTERS:
@@ -26,11 +32,14 @@ def read(text: str) -> Reading:
             f"the text is {len(text)} characters long, the limit is {MAX_TEXT_CHARACTERS}"
         )
     plain = unicodedata.normalize("NFKC", text).replace("’", "'")  # "isn’t" is "isn't"
-    refuse_weights(plain)
     notes = Notes()
-    for clause in _CLAUSE_END.split(plain):
-        if HAN.search(clause):
+    english = EnglishReader(notes)
+    parts = _CLAUSE_END.split(without_brackets(plain, ","))
+    for clause, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
+        if KANA.search(clause):
+            notes.keep(clause.strip())
+        elif HAN.search(clause):
             read_chinese(clause.strip(), notes)
-        else:
-            read_english(clause.split(), notes)
+        elif clause.strip():
+            english.read(clause.strip(), end)
     return notes.reading()

@@ -66,7 +66,7 @@ class TestResults:
         )
         result = engine.fuse(request)
         assert result.images[0].size == (128, 128)
-        assert result.plan.prompt == "portrait of a person, age 35, glasses"
+        assert result.plan.prompt == "person portrait, glasses, age 35"
         assert [one.weight for one in result.request.identities] == [0.75, 0.25]
         assert result.task.state is TaskState.DONE
         assert all(reference.digest for reference in result.task.references)

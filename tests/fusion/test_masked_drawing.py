@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cache import PrefixPool
 from fusion import (
     Engine,
     EngineSettings,
@@ -28,10 +29,11 @@ from fusion import (
 from fusion.conditioning import Conditioning
 from fusion.denoiser import UNetDenoiser
 from fusion.sampler import Anchor, scheduler_like, start_row
-from fusion.stages.condition import text_states
+from fusion.stages.condition import encode_text
 from fusion.stages.decode import to_image
 from fusion.stages.denoise import denoise
 from fusion.stages.prepare import encode
+from models import PrefixCachedTextEncoder
 from tests.fusion.conftest import Scripted, face_at, painting, unit
 
 pytestmark = pytest.mark.filterwarnings(
@@ -70,9 +72,10 @@ def drawn_latents(
         strength=strength,
         anchor=Anchor(target, free),
     )
+    encoder = PrefixCachedTextEncoder(pipe.text_encoder, PrefixPool(1 << 20))
     conditioning = Conditioning(
-        states=text_states("portrait", pipe.tokenizer, pipe.text_encoder, CPU),
-        negative_states=text_states("", pipe.tokenizer, pipe.text_encoder, CPU),
+        states=encode_text("portrait", pipe.tokenizer, encoder).states,
+        negative_states=encode_text("", pipe.tokenizer, encoder).states,
         identity=torch.from_numpy(unit(1))[None, None],
         identity_scale=1.0,
     )

@@ -26,7 +26,7 @@ def test_a_png_is_labelled_with_what_drew_it(result: FusionResult, tmp_path: Pat
     assert labels["Limner"] == "AI-generated"
     parameters = json.loads(labels["Limner parameters"])
     assert parameters["seed"] == 8
-    assert parameters["prompt"] == "portrait of a person, age 40"
+    assert parameters["prompt"] == "person portrait, age 40"
     assert parameters["weights"] == [0.7, 0.3]
     assert np.array_equal(np.asarray(Image.open(path)), np.asarray(result.images[1]))
 

@@ -10,18 +10,19 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cache import PrefixPool
 from fusion import FusionTask, InvalidWeights, Reference, Role, Stage, TaskState
 from fusion.conditioning import Conditioning
 from fusion.denoiser import UNetDenoiser, identity_processors, identity_scale
 from fusion.request import Words
 from fusion.sampler import Row, start_row
 from fusion.stages.blend import blend
-from fusion.stages.condition import text_states
+from fusion.stages.condition import encode_text
 from fusion.stages.decode import to_image, to_pixels
 from fusion.stages.prompt import write_prompt
 from fusion.stages.verify import cosine
 from fusion.trace import Notes, TraceRecorder
-from models import PipelineUnsupported
+from models import PipelineUnsupported, PrefixCachedTextEncoder
 from prompting import Attributes, PromptTooLong
 from tests.fusion.conftest import painting, unit
 from tests.tiny import tiny_tokenizer
@@ -66,9 +67,9 @@ class TestPrompt:
         assert plan.prompt == "  A  strange PROMPT "
         assert any("not said" in text for text in notes.decisions)
 
-    def test_attributes_become_the_structured_prompt(self) -> None:
+    def test_attributes_become_the_shortest_prompt(self) -> None:
         plan = write_prompt(self.words(age=35, hat=True), tiny_tokenizer(), 77, Notes())
-        assert plan.prompt == "portrait of a person, age 35, hat"
+        assert plan.prompt == "person portrait, hat, age 35"
         assert plan.tokens < plan.baseline_tokens
 
     def test_a_text_that_attributes_overrule_is_told_and_counted_as_it_was_written(self) -> None:
@@ -76,7 +77,7 @@ class TestPrompt:
         notes = Notes()
         words = self.words(text="a sad man with a hat", expression="smiling")
         plan = write_prompt(words, tiny_tokenizer(), 77, notes)
-        assert plan.prompt == "portrait of a man, smiling, hat"
+        assert plan.prompt == "man portrait, hat, smiling"
         assert plan.dropped == ("sad",)
         assert plan.tokens < plan.baseline_tokens
         assert any("sad" in text and "overruled" in text for text in notes.downgrades)
@@ -157,9 +158,10 @@ class TestDenoiser:
         )  # fmt: skip
 
     def conditioning(self, pipe: StableDiffusionPipeline, prompt: str, seed: int) -> Conditioning:
+        encoder = PrefixCachedTextEncoder(pipe.text_encoder, PrefixPool(1 << 20))
         return Conditioning(
-            states=text_states(prompt, pipe.tokenizer, pipe.text_encoder, CPU),
-            negative_states=text_states("", pipe.tokenizer, pipe.text_encoder, CPU),
+            states=encode_text(prompt, pipe.tokenizer, encoder).states,
+            negative_states=encode_text("", pipe.tokenizer, encoder).states,
             identity=torch.from_numpy(unit(seed))[None, None],
             identity_scale=1.0,
         )
