@@ -8,8 +8,6 @@ what the optimiser makes of that sentence, with the same seed; the bundle's judg
 """
 
 import argparse
-import gzip
-import json
 import os
 import re
 import sys
@@ -25,6 +23,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
+from _clip import clip_tokenizer
 from _record import record
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +32,6 @@ from prompting import PromptPlan, Tokenizer, count_tokens, optimize
 from tests.prompting.corpus import Entry, backfiring, corpus, found, invented, missing, unrefused
 
 ROOT = Path(__file__).resolve().parent.parent
-CLIP_BPE = ROOT / "tests" / "data" / "clip-bpe"
 SEATS = 75  # what CLIP reads of a prompt: 77 positions less the start and end marks
 UNLIMITED = 10_000
 EXAMPLES = 10
@@ -80,16 +78,6 @@ def main() -> None:
 
         figures = obedience(portraits, mini_tokenizer(), _console())
         record("prompts_portraits", figures)
-
-
-def clip_tokenizer() -> Tokenizer:
-    """Byte pairs of CLIP ViT-L/14, which Stable Diffusion 1.5 and SDXL read by."""
-    from transformers import CLIPTokenizer
-
-    vocabulary = json.loads(gzip.decompress((CLIP_BPE / "vocab.json.gz").read_bytes()))
-    merges = gzip.decompress((CLIP_BPE / "merges.txt.gz").read_bytes()).decode().splitlines()
-    pairs = [tuple(line.split()) for line in merges if line and not line.startswith("#version")]
-    return CLIPTokenizer(vocab=vocabulary, merges=pairs)
 
 
 def mini_tokenizer() -> Tokenizer:

@@ -102,6 +102,8 @@ class PrefixCachedTextEncoder:
         counted from the end, 0 for the last; final_norm: whether the last norm follows. SD uses the
         defaults (or a clip-skip), SDXL (1, False). Raises TokensRejected.
         """
+        if (offload := getattr(self.text_model, "_hf_hook", None)) is not None:
+            offload.pre_forward(self.text_model)  # accelerate's: the forward is walked, not called
         output = Output(clip_skip, final_norm)
         self._check(input_ids, output)
         scope = self.scope_of(output, namespace)

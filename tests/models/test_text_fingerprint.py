@@ -229,6 +229,22 @@ class TestOffload:
         for input_ids in traffic(3):
             agrees(cached, input_ids)
 
+    def test_a_model_that_moves_as_a_whole_is_moved_first(self) -> None:
+        """Its forward is walked and never called, so its hook never brought it to the device."""
+        from accelerate.hooks import ModelHook, add_hook_to_module
+
+        class Mover(ModelHook):  # type: ignore[misc]  # accelerate is untyped
+            moves = 0
+
+            def pre_forward(self, module: object, *args: object, **kwargs: object) -> object:
+                self.moves += 1
+                return args, kwargs
+
+        model, mover = text_model(), Mover()
+        add_hook_to_module(model, mover)
+        encoder(model).encode(ids(prompt(3)))
+        assert mover.moves == 1
+
     def test_weights_that_are_not_in_memory_are_refused_in_words(self) -> None:
         from accelerate import cpu_offload
 
