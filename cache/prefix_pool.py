@@ -55,7 +55,7 @@ class PrefixPool:
         self._clock = clock
         self._trees: dict[Scope, RadixTree] = {}
         self._everything = Recency()
-        self._rooms: dict[Namespace, Recency] = {}
+        self._queues: dict[Namespace, Recency] = {}
         self._counters: dict[Namespace, PrefixCounters] = {}
         self._tick = 0
         self._lock = threading.RLock()
@@ -97,7 +97,7 @@ class PrefixPool:
     def clear(self, namespace: Namespace | None = None) -> None:
         """Forget everything that is not pinned, of one namespace or of all; the counts stay."""
         with self._lock:
-            queue = self._everything if namespace is None else self._room(namespace)
+            queue = self._everything if namespace is None else self._queue(namespace)
             while held := queue.victim(self._policy, self._tick):
                 self._forget(held)
 
@@ -108,8 +108,9 @@ class PrefixPool:
                 queue, limit = self._everything, self.max_bytes
                 counters = PrefixCounters.total(self._counters.values())
             else:
-                queue, limit = self._room(namespace), self._limit(namespace)
-                counters = self._counted(namespace)
+                queue = self._queues.get(namespace, Recency())
+                limit = self._limit(namespace)
+                counters = self._counters.get(namespace, PrefixCounters())
             slabs = [held.size_bytes for held in queue if held.is_slab]
             return counters.snapshot(
                 held_wholes=len(queue) - len(slabs),
@@ -124,7 +125,7 @@ class PrefixPool:
     def namespaces(self) -> tuple[Namespace, ...]:
         """Those that hold something."""
         with self._lock:
-            return tuple(name for name, queue in self._rooms.items() if len(queue))
+            return tuple(name for name, queue in self._queues.items() if len(queue))
 
     def records(self) -> tuple[PoolRecord, ...]:
         """All that is held, in the order in which `keep` takes it back: eldest first, but a slab
@@ -163,7 +164,7 @@ class PrefixPool:
                 lease.prefix = tuple(cast("Slab", held.value) for held in slabs)
                 lease.ready = min(path[-1].end, lease.shared)
                 lease.pinned = slabs[-1]
-        found = self._counted(scope.namespace)
+        found = self._counters_of(scope.namespace)
         found.looked_up(len(tokens), lease.ready, lease.whole is not None)
 
     def _keep_whole(self, record: PoolRecord, value: Whole) -> bool:
@@ -226,7 +227,7 @@ class PrefixPool:
         if lower is None:
             return upper
         first, second = cast("Slab", lower.value).split(len(upper.tokens))
-        queues = (self._everything, self._room(lower.scope.namespace))
+        queues = (self._everything, self._queue(lower.scope.namespace))
         size = ENTRY_BYTES + second.size_bytes
         for queue in queues:
             queue.resize(lower, size)
@@ -251,9 +252,9 @@ class PrefixPool:
             seconds=self._clock(),
             is_slab=is_slab,
         )
-        for queue in (self._everything, self._room(scope.namespace)):
+        for queue in (self._everything, self._queue(scope.namespace)):
             queue.add(held)
-        self._counted(scope.namespace).insertions += 1
+        self._counters_of(scope.namespace).insertions += 1
         return held
 
     def _make_room(self, namespace: Namespace, size: int, score: float = 0.0) -> bool:
@@ -263,11 +264,11 @@ class PrefixPool:
         have to go is less dispensable than the newcomer's `score`.
         """
         limits = (
-            (self._room(namespace), self._limit(namespace)),
+            (self._queue(namespace), self._limit(namespace)),
             (self._everything, self.max_bytes),
         )
         if any(size > limit - queue.pinned_bytes for queue, limit in limits):
-            self._counted(namespace).refusals += 1
+            self._counters_of(namespace).refusals += 1
             return False
         going: dict[Held, None] = {}
         for queue, limit in limits:
@@ -275,12 +276,12 @@ class PrefixPool:
             while missing > 0:
                 victim = queue.victim(self._policy, self._tick, going)
                 if victim is None or queue.score(victim, self._policy, self._tick) < score:
-                    self._counted(namespace).refusals += 1
+                    self._counters_of(namespace).refusals += 1
                     return False
                 going[victim] = None
                 missing -= victim.size_bytes
         for held in going:
-            self._counted(held.scope.namespace).evictions += 1
+            self._counters_of(held.scope.namespace).evictions += 1
             self._forget(held)
         return True
 
@@ -288,11 +289,11 @@ class PrefixPool:
         if self.ttl_seconds is None:
             return
         while held := self._everything.unused_since(self._clock() - self.ttl_seconds):
-            self._counted(held.scope.namespace).expirations += 1
+            self._counters_of(held.scope.namespace).expirations += 1
             self._forget(held)
 
     def _forget(self, held: Held) -> None:
-        for queue in (self._everything, self._room(held.scope.namespace)):
+        for queue in (self._everything, self._queue(held.scope.namespace)):
             queue.remove(held)
         node = held.node
         if held.is_slab:
@@ -306,7 +307,7 @@ class PrefixPool:
 
     def _touch(self, held: Held) -> None:
         held.tick, held.seconds = self._tick, self._clock()
-        for queue in (self._everything, self._room(held.scope.namespace)):
+        for queue in (self._everything, self._queue(held.scope.namespace)):
             queue.touch(held)
 
     def _pin(self, held: Held | None, step: int) -> None:
@@ -316,20 +317,20 @@ class PrefixPool:
         path = held.node.path() if held.is_slab else ()
         for each in [node.slab for node in path] if held.is_slab else [held]:
             assert each is not None  # a slab's ancestors hold slabs
-            for queue in (self._everything, self._room(each.scope.namespace)):
+            for queue in (self._everything, self._queue(each.scope.namespace)):
                 queue.pin(each, step)
             each.pins += step
 
     def _tree(self, scope: Scope) -> RadixTree:
         return self._trees.setdefault(scope, RadixTree())
 
-    def _room(self, namespace: Namespace) -> Recency:
-        return self._rooms.setdefault(namespace, Recency())
+    def _queue(self, namespace: Namespace) -> Recency:
+        return self._queues.setdefault(namespace, Recency())
 
     def _limit(self, namespace: Namespace) -> int:
         return min(self._quotas.get(namespace, self.max_bytes), self.max_bytes)
 
-    def _counted(self, namespace: Namespace) -> PrefixCounters:
+    def _counters_of(self, namespace: Namespace) -> PrefixCounters:
         return self._counters.setdefault(namespace, PrefixCounters())
 
 

@@ -21,7 +21,8 @@ SettingsOption = Annotated[
         "--set",
         "-s",
         metavar="KEY=VALUE",
-        help="An attribute: age=60, expression=smiling, glasses, hat=none … May be repeated.",
+        help="An attribute: age=60, expression=smiling, glasses, hat=none … May be repeated; "
+        "`limner prompt --keys` lists them all.",
     ),
 ]
 TextOption = Annotated[
