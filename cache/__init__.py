@@ -1,5 +1,6 @@
 """What is remembered, and for how long: content keys, byte-budgeted pools, prompts, faces."""
 
+from cache.conditioning import ConditioningStatistics, ConditioningStore, Leased, Sized
 from cache.identities import IdentityKey, IdentityStore
 from cache.keys import Digest, digest, digest_array, digest_bytes, digest_file
 from cache.lease import Lease
@@ -15,6 +16,8 @@ from cache.traffic import LayoutMonitor, PromptUse, SegmentOrder, SegmentUse, en
 __all__ = [
     "ByteLRU",
     "CacheStatistics",
+    "ConditioningStatistics",
+    "ConditioningStore",
     "Digest",
     "EvictionPolicy",
     "IdentityKey",
@@ -22,6 +25,7 @@ __all__ = [
     "LayoutMonitor",
     "LeastUseful",
     "Lease",
+    "Leased",
     "Namespace",
     "PoolRecord",
     "PrefixPool",
@@ -30,6 +34,7 @@ __all__ = [
     "Scope",
     "SegmentOrder",
     "SegmentUse",
+    "Sized",
     "Slab",
     "Tokens",
     "Whole",
