@@ -20,9 +20,11 @@ if TYPE_CHECKING:
         verify_bundle,
     )
     from models.components import Components, load_components
+    from models.denoiser import DenoiserModule, KeyValueDenoiser, Projections
     from models.errors import (
         BundleCorrupt,
         BundleNotFound,
+        ConditionsRejected,
         DeviceUnavailable,
         FaceNotFound,
         FacesError,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     )
     from models.faces import Face, FaceAnalyser, choose_face
     from models.images import ImageSource, read_image
+    from models.key_values import KeyValueLayout, KeyValues, RowConditions
     from models.manifest import (
         BundleDescription,
         BundleManifest,
@@ -62,9 +65,11 @@ _HOMES = {
         "verify_bundle",
     ),
     "components": ("Components", "load_components"),
+    "denoiser": ("DenoiserModule", "KeyValueDenoiser", "Projections"),
     "errors": (
         "BundleCorrupt",
         "BundleNotFound",
+        "ConditionsRejected",
         "DeviceUnavailable",
         "FaceNotFound",
         "FaceTooSmall",
@@ -78,6 +83,7 @@ _HOMES = {
     ),
     "faces": ("Face", "FaceAnalyser", "choose_face"),
     "images": ("ImageSource", "read_image"),
+    "key_values": ("KeyValueLayout", "KeyValues", "RowConditions"),
     "manifest": (
         "BundleDescription",
         "BundleManifest",
@@ -107,7 +113,9 @@ __all__ = [
     "ComponentDescription",
     "ComponentKind",
     "Components",
+    "ConditionsRejected",
     "Defaults",
+    "DenoiserModule",
     "DeviceUnavailable",
     "Draws",
     "Face",
@@ -118,13 +126,18 @@ __all__ = [
     "FacesSettings",
     "ImageRejected",
     "ImageSource",
+    "KeyValueDenoiser",
+    "KeyValueLayout",
+    "KeyValues",
     "ModelsError",
     "PipelineUnsupported",
     "PoolFileRejected",
     "PoolIndex",
     "PrefixCachedTextEncoder",
     "PrefixStates",
+    "Projections",
     "PromptStates",
+    "RowConditions",
     "SeveralFaces",
     "TextStates",
     "TokensRejected",

@@ -7,6 +7,7 @@
     ├── DeviceUnavailable   a device or precision this machine does not have
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
     ├── TokensRejected      token ids that the text encoder cannot take
+    ├── ConditionsRejected  rows' conditions that fit neither each other nor the denoiser
     ├── PoolFileRejected    a saved pool of prompts that cannot be taken up again
     └── FacesError          a picture that can be used, but not its faces
         ├── FaceNotFound    no face, or no face of that number
@@ -43,6 +44,10 @@ class PipelineUnsupported(ModelsError):
 
 class TokensRejected(ModelsError):
     """Token ids that a text encoder cannot take; says what it takes."""
+
+
+class ConditionsRejected(ModelsError):
+    """What rows are to be drawn from does not fit the rows, each other, or the denoiser."""
 
 
 class PoolFileRejected(ModelsError):

@@ -1,4 +1,4 @@
-"""What a text encoder's states depend on, as a key made of content: weights, adapters, precision.
+"""What a model's states, or K and V, depend on, as a key made of content: weights, adapters.
 
 Reading every weight takes as long as hashing it does, so a stamp tells first whether anything has
 changed at all. A stamp holds addresses and counters and is never a key.
@@ -118,7 +118,7 @@ def _adapters_of(layer: Any) -> tuple[str, ...]:
 def _tensor_digest(tensor: Tensor) -> Digest:
     if tensor.is_meta:
         raise PipelineUnsupported(
-            "the text encoder's weights are not in memory (sequential offload): use "
+            "the model's weights are not in memory (sequential offload): use "
             "enable_model_cpu_offload, or none"
         )
     raw = tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8)

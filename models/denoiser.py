@@ -1,0 +1,298 @@
+"""The denoiser: noise of any rows from their latents, timesteps, and K and V computed before.
+
+Text and identities become keys and values once per conditioning, not once per step, and nothing of
+a request is kept by the UNet. One graph serves any face and any prompt: what differs is an input.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.embeddings import (
+    IPAdapterFaceIDImageProjection,
+    MultiIPAdapterImageProjection,
+)
+from torch import Tensor, nn
+
+from cache import Digest, digest
+from models.denoiser_view import DenoiserView, Given
+from models.errors import ConditionsRejected, PipelineUnsupported
+from models.key_values import KeyValueLayout, KeyValues, RowConditions
+from models.text_fingerprint import WeightsWatch
+
+
+class Projections(NamedTuple):
+    """Rows of text, and of identities, that became keys and values so far."""
+
+    text: int = 0
+    identity: int = 0
+
+
+class DenoiserModule(nn.Module):
+    """The denoiser as a module of flat tensors, for torch.export, torch.compile, ONNX, TensorRT.
+
+    It holds no weights that project K and V: those are inputs, packed as KeyValues have them.
+    """
+
+    def __init__(self, view: nn.Module) -> None:
+        super().__init__()
+        self.unet = view
+
+    def forward(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        text: Tensor,
+        identity: Tensor | None = None,
+        identity_scales: Tensor | None = None,
+        text_embeds: Tensor | None = None,
+        time_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Noise [rows, channels, height, width]; every input has the rows first."""
+        added = None
+        if text_embeds is not None:
+            added = {"text_embeds": text_embeds, "time_ids": time_ids}
+        noise = self.unet(
+            latents,
+            timesteps,
+            encoder_hidden_states=Given(text, identity, identity_scales),
+            added_cond_kwargs=added,
+            return_dict=False,
+        )[0]
+        return cast("Tensor", noise)
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What is made of a UNet as it is."""
+
+    view: DenoiserView
+    module: DenoiserModule
+    watch: WeightsWatch
+
+    @classmethod
+    def of(cls, unet: UNet2DConditionModel) -> _Parts:
+        view = DenoiserView.of(unet)
+        projecting = [part for layer in view.layers for part in (layer.to_k, layer.to_v)]
+        if view.identities:
+            _check_projection(unet.encoder_hid_proj)
+            projecting += [unet.encoder_hid_proj, *view.identities]
+        return cls(view, DenoiserModule(view.unet), WeightsWatch(nn.ModuleList(projecting)))
+
+
+class KeyValueDenoiser:
+    """A diffusers UNet (Stable Diffusion 1.5 or SDXL, an IP-Adapter FaceID loaded or not) that is
+    given its cross-attention's K and V.
+
+    Exact: equals the UNet's own call with its IP-Adapter, bit for bit where the batch has the same
+    shape (tests/models/test_denoiser.py). The UNet itself is never changed, so it draws as before,
+    even meanwhile; weights are shared, and adapters loaded, switched or unloaded later are noticed.
+    Thread-safe.
+    """
+
+    def __init__(self, unet: UNet2DConditionModel) -> None:
+        """Raises PipelineUnsupported for a UNet with conditions or attention of another kind."""
+        _check_conditions(unet)
+        self.unet = unet
+        self._parts = _Parts.of(unet)  # one assignment: threads read it
+        self._projections = Projections()
+        self._lock = threading.Lock()
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether an IP-Adapter is loaded."""
+        return bool(self._current().view.identities)
+
+    @property
+    def module(self) -> DenoiserModule:
+        """What `predict` calls. It shares the UNet's weights, and stays as the UNet is now."""
+        return self._current().module
+
+    @property
+    def layout(self) -> KeyValueLayout:
+        """Where each layer's K and V lie, in the order of `unet.attn_processors`."""
+        return self._current().view.layout
+
+    @property
+    def projections(self) -> Projections:
+        """How many rows became keys and values so far."""
+        with self._lock:
+            return self._projections
+
+    def project_text(self, states: Tensor) -> KeyValues:
+        """K and V of text states [rows, tokens, width], of the UNet's dtype. Raises
+        ConditionsRejected.
+        """
+        self._resume()
+        view = self._current().view
+        width = int(self.unet.config.cross_attention_dim)
+        if states.dim() != 3 or states.shape[2] != width:
+            raise ConditionsRejected(
+                f"text states are {list(states.shape)}: expected [rows, tokens, {width}]"
+            )
+        with torch.no_grad():
+            pairs = [(layer.to_k(states), layer.to_v(states)) for layer in view.layers]
+            projected = view.layout.pack(pairs)
+        self._count(text=projected.rows)
+        return projected
+
+    def project_identity(self, embeddings: Tensor) -> KeyValues:
+        """K and V of identities [rows, n, 512], of the UNet's dtype; n for each row share its
+        attention. Zeros are the negative branch's. Raises ConditionsRejected, PipelineUnsupported.
+        """
+        self._resume()
+        view = self._current().view
+        if not view.identities:
+            raise PipelineUnsupported("no FaceID adapter is loaded, so no identity can be given")
+        if embeddings.dim() != 3:
+            raise ConditionsRejected(
+                f"embeddings are {list(embeddings.shape)}: expected [rows, identities, 512]"
+            )
+        with torch.no_grad():
+            states = self.unet.encoder_hid_proj([embeddings])[0]  # [rows, n, tokens, width]
+            pairs = [
+                (each.to_k_ip[0](states).flatten(1, 2), each.to_v_ip[0](states).flatten(1, 2))
+                for each in view.identities
+            ]
+            projected = view.layout.pack(pairs)
+        self._count(identity=projected.rows)
+        return projected
+
+    def predict(self, latents: Tensor, timesteps: Tensor, conditions: RowConditions) -> Tensor:
+        """The noise [rows, channels, height, width] in latents of that shape, at timesteps [rows].
+
+        Rows do not know of each other: conditions, scales and timesteps are each row's own.
+        Raises ConditionsRejected.
+        """
+        self._resume()
+        parts = self._current()
+        self._check(latents, timesteps, conditions, parts.view)
+        identity = conditions.identity
+        with torch.no_grad():
+            noise = parts.module(
+                latents,
+                timesteps,
+                conditions.text.packed,
+                None if identity is None else identity.packed,
+                conditions.identity_scales,
+                conditions.text_embeds,
+                conditions.time_ids,
+            )
+        return cast("Tensor", noise)
+
+    def text_key(self, states: Digest) -> Digest:
+        """Under what the K and V of these text states are remembered.
+
+        states: of all that the states depend on, such as the encoder's scope and the token ids.
+        """
+        return self._key("text", states)
+
+    def identity_key(self, embeddings: Digest) -> Digest:
+        """Under what the K and V of these identities are remembered. embeddings: their digest."""
+        return self._key("identity", embeddings)
+
+    def forget_weights(self) -> None:
+        """Read the weights anew, after a change of a few values through `.data` (WeightsWatch)."""
+        self._current().watch.forget()
+
+    def _key(self, kind: str, source: Digest) -> Digest:
+        self._resume()
+        device = self.unet.device.type
+        return digest(
+            {
+                "kind": f"key values of {kind}",
+                "weights": self._current().watch.digest(),
+                "source": source,
+                "dtype": str(self.unet.dtype),
+                "device": device,
+                "autocast": str(torch.get_autocast_dtype(device))
+                if torch.is_autocast_enabled(device)
+                else None,
+            }
+        )
+
+    def _current(self) -> _Parts:
+        parts = self._parts
+        if parts.view.stale:
+            _check_conditions(self.unet)
+            self._parts = parts = _Parts.of(self.unet)
+        return parts
+
+    def _resume(self) -> None:
+        if (offload := getattr(self.unet, "_hf_hook", None)) is not None:
+            offload.pre_forward(self.unet)  # accelerate's: the UNet itself is never called
+
+    def _count(self, text: int = 0, identity: int = 0) -> None:
+        with self._lock:
+            before = self._projections
+            self._projections = Projections(before.text + text, before.identity + identity)
+
+    def _check(
+        self, latents: Tensor, timesteps: Tensor, conditions: RowConditions, view: DenoiserView
+    ) -> None:
+        rows, width = latents.shape[0], view.layout.width
+        if timesteps.shape != (rows,) or conditions.rows != rows:
+            raise ConditionsRejected(
+                f"{rows} rows of latents, timesteps {list(timesteps.shape)}, conditions of "
+                f"{conditions.rows} rows: give every row one of each"
+            )
+        for kind, given in (("text", conditions.text), ("identity", conditions.identity)):
+            if given is not None and given.packed.shape[2] != width:
+                raise ConditionsRejected(
+                    f"keys and values of {kind} are {given.packed.shape[2]} wide, this denoiser's "
+                    f"are {width}: project them by the denoiser that draws"
+                )
+        if conditions.identity is not None and not view.identities:
+            raise ConditionsRejected("an identity is given, and no FaceID adapter is loaded")
+        needed = self.unet.config.addition_embed_type == "text_time"
+        if {conditions.text_embeds is not None, conditions.time_ids is not None} != {needed}:
+            raise ConditionsRejected(
+                "this denoiser needs text_embeds and time_ids (it is SDXL's)"
+                if needed
+                else "this denoiser takes no text_embeds and time_ids (they are for SDXL)"
+            )
+
+
+def _check_conditions(unet: UNet2DConditionModel) -> None:
+    """Raises PipelineUnsupported for a UNet that takes conditions of other kinds."""
+    config: Any = unet.config
+    if config.time_cond_proj_dim is not None:
+        raise PipelineUnsupported(
+            "this UNet takes its guidance scale as an input (a distilled model): use one with "
+            "classifier-free guidance"
+        )
+    if (
+        config.addition_embed_type not in (None, "text_time")
+        or config.class_embed_type is not None
+        or config.num_class_embeds is not None
+        or config.dual_cross_attention
+    ):
+        raise PipelineUnsupported(
+            "this UNet takes conditions beyond text, identity and SDXL's sizes: use a denoiser of "
+            "Stable Diffusion 1.5 or SDXL"
+        )
+    if config.encoder_hid_dim_type not in (None, "ip_image_proj") or (
+        getattr(unet, "text_encoder_hid_proj", None) is not None
+    ):
+        raise PipelineUnsupported(
+            f"this UNet projects its conditions by {config.encoder_hid_dim_type!r}: use one with "
+            "plain text states, with or without a FaceID adapter"
+        )
+
+
+def _check_projection(projection: object) -> None:
+    layers = list(getattr(projection, "image_projection_layers", []))
+    if (
+        not isinstance(projection, MultiIPAdapterImageProjection)
+        or len(layers) != 1
+        or not isinstance(layers[0], IPAdapterFaceIDImageProjection)
+    ):
+        kinds = ", ".join(type(layer).__name__ for layer in layers) or type(projection).__name__
+        raise PipelineUnsupported(
+            f"the UNet's adapter is {kinds}, expected one IP-Adapter FaceID or none: unload it "
+            "with unload_ip_adapter()"
+        )
