@@ -91,6 +91,8 @@ def fusion_as_json(result: "FusionResult", paths: Sequence[Path]) -> dict[str, o
             "baseline_tokens": usage.baseline_tokens,
             "positions_computed": usage.positions_computed,
             "positions_reused": usage.positions_reused,
+            "projections_computed": usage.projections_computed,
+            "projections_reused": usage.projections_reused,
             "denoiser_evaluations": usage.denoiser_evaluations,
             "faces_analysed": usage.faces_analysed,
             "faces_reused": usage.faces_reused,

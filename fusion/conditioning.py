@@ -1,22 +1,30 @@
-"""What a picture is drawn from: text states and the identity, for both branches of guidance."""
+"""What a picture is drawn from: keys and values of words and face, for both branches."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from models import RowConditions
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Text states [1, tokens, width] and identity embeddings [1, 1, 512] for both branches.
+    """What one picture's row is given, of one row each. negative is None where guidance is off.
 
-    negative_states is None where guidance is off. identity is None where the model knows no
-    identities; the negative branch's identity is zeros, as FaceID was trained.
-    identity_scale: how strongly the identity's attention is added.
+    The identity is None where the model knows none; the negative branch's is the projection of
+    zeros, as FaceID was trained.
     """
 
-    states: Tensor
-    negative_states: Tensor | None
-    identity: Tensor | None
-    identity_scale: float
+    positive: RowConditions
+    negative: RowConditions | None
+
+    def scaled(self, identity_scale: float) -> Conditioning:
+        """The same with the identity's attention added so strongly."""
+        return Conditioning(
+            _scaled(self.positive, identity_scale),
+            None if self.negative is None else _scaled(self.negative, identity_scale),
+        )
+
+
+def _scaled(conditions: RowConditions, scale: float) -> RowConditions:
+    return RowConditions.of(conditions.text, conditions.identity, scale)

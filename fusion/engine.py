@@ -22,7 +22,7 @@ from fusion.run import Run
 from fusion.settings import EngineSettings
 from fusion.source import BundleSource, ModelSource, PipelineSource, check_supported
 from fusion.stages.analyse import Analyser, face_store
-from fusion.stages.condition import encode_text
+from fusion.stages.condition import KeyValueStore, encode_text
 from fusion.stages.photos import references_of
 from fusion.stages.prompt import write_prompt
 from fusion.task import FusionTask, TaskState
@@ -56,6 +56,7 @@ class Engine:
         self._settings = settings or EngineSettings()
         self._faces = face_store(self._settings.face_store_max_bytes)
         self._prompts = PromptMemory(self._settings.prompts)
+        self._key_values = KeyValueStore(self._settings.key_values_max_bytes)
         self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
@@ -121,6 +122,11 @@ class Engine:
     def prompts(self) -> PromptMemory:
         """What is remembered of prompts: the pool and its statistics, the layout in force."""
         return self._prompts
+
+    @property
+    def key_values(self) -> KeyValueStore:
+        """The denoiser's keys and values of texts and identities, and their statistics."""
+        return self._key_values
 
     def encode_prompts(self, requests: Iterable[FusionRequest]) -> Iterator[PromptPlan]:
         """Encode the words of requests without drawing, so that the same words cost nothing later;
@@ -247,6 +253,7 @@ class Engine:
                 self._source,
                 self._faces,
                 self._prompts,
+                self._key_values,
                 self._settings,
                 handle,
             )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from fusion.source import Drawer, ModelSource
 from fusion.stages.analyse import Analysed, FaceStore, analyse
 from fusion.stages.blend import Blend, blend
 from fusion.stages.compose import Canvas, compose
-from fusion.stages.condition import Encoded, condition
+from fusion.stages.condition import Conditioned, KeyValueStore, condition
 from fusion.stages.decode import decode
 from fusion.stages.denoise import denoise
 from fusion.stages.photos import Photos, read_photos
@@ -80,6 +80,7 @@ class Run:
         source: ModelSource,
         store: FaceStore,
         prompts: PromptMemory,
+        key_values: KeyValueStore,
         settings: EngineSettings,
         handle: Handle,
     ) -> None:
@@ -88,10 +89,12 @@ class Run:
         self.source = source
         self.store = store
         self.prompts = prompts
+        self.key_values = key_values
         self.settings = settings
         self.handle = handle
         self.recorder = TraceRecorder()
-        self.encoded: tuple[Encoded, ...] = ()
+        self.conditioned: Conditioned | None = None
+        self.leases = ExitStack()
         self.evaluations = 0
         self.drawings = 0
         self.steps = 0
@@ -101,7 +104,7 @@ class Run:
 
     def __call__(self) -> FusionResult:
         """The result. Raises FusionCancelled, and whatever the stages raise."""
-        with torch.inference_mode():
+        with torch.inference_mode(), self.leases:
             ground = self._prepare()
             best = self._attempts(ground)
         self._warn(best)
@@ -180,21 +183,24 @@ class Run:
         if self.source.knows_identities:
             # Without a person the adapter is given what it was trained with when it had none.
             embedding = np.zeros(512, np.float32) if wish is None else wish.embedding
-        conditioning, encoded = condition(
+        conditioned = condition(
             plan,
             embedding,
             tokenizer=drawer.tokenizer,
             encoder=self.prompts.encoder(drawer.text_encoder),
+            denoiser=drawer.denoiser.given,
+            store=self.key_values,
+            leases=self.leases,
             dtype=drawer.dtype,
             guided=self.resolved.guidance_scale > 1,
             identity_scale=self.resolved.identity_scale,
         )
-        self.encoded = encoded
-        prompt = encoded[0]
+        self.conditioned = conditioned
+        prompt = conditioned.encoded[0]
         self.prompts.drawn(
             plan, prompt.computed + prompt.reused, prompt.reused, drawer.tokenizer, notes
         )
-        return conditioning
+        return conditioned.conditioning
 
     def _canvas(
         self, drawer: Drawer, photos: Photos, analysed: Analysed
@@ -234,7 +240,7 @@ class Run:
     def _draw(self, ground: _Ground, indices: Sequence[int], attempt: Attempt) -> list[_Candidate]:
         resolved, drawer = self.resolved, ground.drawer
         seeds = [attempt.seed(index) for index in indices]
-        conditioning = replace(ground.conditioning, identity_scale=attempt.identity_scale)
+        conditioning = ground.conditioning.scaled(attempt.identity_scale)
         side = resolved.size
         with self._visit(Stage.PREPARE) as notes:
             if attempt.number > 1:
@@ -311,14 +317,18 @@ class Run:
     def _result(self, ground: _Ground, best: Sequence[_Candidate]) -> FusionResult:
         trace = self.recorder.trace
         seconds = trace.seconds_by_stage()
+        conditioned = self.conditioned
+        assert conditioned is not None
         usage = Usage(
             images=len(best),
             attempts=self.drawings,
             steps=self.steps,
             tokens=ground.plan.tokens,
             baseline_tokens=ground.plan.baseline_tokens,
-            positions_computed=sum(text.computed for text in self.encoded),
-            positions_reused=sum(text.reused for text in self.encoded),
+            positions_computed=sum(text.computed for text in conditioned.encoded),
+            positions_reused=sum(text.reused for text in conditioned.encoded),
+            projections_computed=conditioned.projections_computed,
+            projections_reused=conditioned.projections_reused,
             denoiser_evaluations=self.evaluations,
             faces_analysed=ground.analysed.analysed,
             faces_reused=ground.analysed.reused,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from fusion.denoiser import UNetDenoiser, identity_processors
+from fusion.denoiser import RowDenoiser, identity_processors
 from fusion.errors import FaceAnalysisMissing, IdentityUnsupported, InvalidRequest
 from fusion.placement import FacePlacement
 from fusion.request import FusionRequest, RequestDefaults
@@ -28,7 +28,7 @@ class Drawer:
     text_encoder: Any
     vae: Any
     scheduler: Any
-    denoiser: UNetDenoiser
+    denoiser: RowDenoiser
     device: torch.device
     factor: int
     channels: int
@@ -47,7 +47,7 @@ class Drawer:
             text_encoder=components.text_encoder,
             vae=components.vae,
             scheduler=components.scheduler,
-            denoiser=UNetDenoiser(components.unet),
+            denoiser=RowDenoiser(components.unet),
             device=components.device,
             factor=components.scale_factor,
             channels=int(components.unet.config.in_channels),

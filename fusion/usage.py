@@ -14,6 +14,8 @@ class Usage:
 
     tokens, baseline_tokens: of the prompt, and of the same wish in ordinary words.
     positions_computed, positions_reused: of the text encoder, for the prompt and the negative one.
+    projections_computed, projections_reused: texts and identities (both branches) that became the
+    denoiser's keys and values, once for all steps, and those that were remembered.
     steps: denoising steps of one picture, as drawn (a fusion into a target skips the first ones).
     denoiser_evaluations: pictures through the UNet: pictures × steps, twice that under guidance.
     faces_analysed, faces_reused: pictures given whose faces were computed, or were remembered.
@@ -28,6 +30,8 @@ class Usage:
     baseline_tokens: int
     positions_computed: int
     positions_reused: int
+    projections_computed: int
+    projections_reused: int
     denoiser_evaluations: int
     faces_analysed: int
     faces_reused: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cache import ConditioningStore, Digest, Leased, digest, digest_array, digest_bytes
 from fusion.conditioning import Conditioning
-from models import PrefixCachedTextEncoder
+from models import KeyValueDenoiser, KeyValues, PrefixCachedTextEncoder, RowConditions
 from prompting import PromptPlan
+
+KeyValueStore = ConditioningStore[KeyValues]
 
 
 @dataclass(frozen=True)
@@ -24,35 +28,58 @@ class Encoded:
     reused: int
 
 
+@dataclass(frozen=True)
+class Conditioned:
+    """What the picture is drawn from, and what it cost: each text, the prompt first, and how many
+    rows of text and identity became keys and values, and how many were remembered.
+    """
+
+    conditioning: Conditioning
+    encoded: tuple[Encoded, ...]
+    projections_computed: int
+    projections_reused: int
+
+
 def condition(
     plan: PromptPlan,
     embedding: NDArray[np.float32] | None,
     *,
     tokenizer: Any,
     encoder: PrefixCachedTextEncoder,
+    denoiser: KeyValueDenoiser,
+    store: KeyValueStore,
+    leases: ExitStack,
     dtype: torch.dtype,
     guided: bool,
     identity_scale: float,
-) -> tuple[Conditioning, tuple[Encoded, ...]]:
-    """Text states of both branches and the identity, on the encoder's device; and what each text
-    cost, the prompt first.
+) -> Conditioned:
+    """Keys and values of both branches' text and identity, on the encoder's device.
 
-    embedding: float32 [512]; None where the model knows no identities. The negative branch is
-    encoded only where guidance is on.
+    embedding: float32 [512]; None where the model knows no identities. The negative branch is made
+    only where guidance is on. leases: keeps what is used in the store until it is closed.
     """
-    encoded = [encode_text(plan.prompt, tokenizer, encoder)]
-    if guided:
-        encoded.append(encode_text(plan.negative_prompt, tokenizer, encoder))
-    identity = None
+    texts = [plan.prompt, plan.negative_prompt] if guided else [plan.prompt]
+    encoded = tuple(encode_text(text, tokenizer, encoder) for text in texts)
+    projected = [leases.enter_context(_text(one.states, denoiser, store)) for one in encoded]
+    used = list(projected)
+    identities: list[KeyValues | None] = [None, None]
     if embedding is not None:
-        identity = torch.from_numpy(embedding).to(device=encoder.device, dtype=dtype)[None, None]
-    conditioning = Conditioning(
-        states=encoded[0].states,
-        negative_states=encoded[1].states if guided else None,
-        identity=identity,
-        identity_scale=identity_scale,
+        # Both branches at once: one row alone takes other kernels than diffusers' pipeline does.
+        both = np.stack([np.zeros_like(embedding), embedding] if guided else [embedding])[:, None]
+        given = torch.from_numpy(both).to(device=encoder.device, dtype=dtype)
+        pair = leases.enter_context(_identity(embedding, given, denoiser, store))
+        used.append(pair)
+        identities = [pair.value.select([row]) for row in reversed(range(len(both)))]
+    rows = [
+        RowConditions.of(text.value, identity, identity_scale)
+        for text, identity in zip(projected, identities, strict=False)
+    ]
+    return Conditioned(
+        Conditioning(positive=rows[0], negative=rows[1] if guided else None),
+        encoded,
+        projections_computed=sum(one.value.rows for one in used if not one.reused),
+        projections_reused=sum(one.value.rows for one in used if one.reused),
     )
-    return conditioning, tuple(encoded)
 
 
 def encode_text(text: str, tokenizer: Any, encoder: PrefixCachedTextEncoder) -> Encoded:
@@ -72,3 +99,25 @@ def encode_text(text: str, tokenizer: Any, encoder: PrefixCachedTextEncoder) -> 
         return Encoded(model(ids, attention_mask=mask)[0], ids.numel(), 0)
     states = encoder.encode(tokens.input_ids)
     return Encoded(states.hidden, states.positions_computed, states.positions_reused)
+
+
+def _text(
+    states: Tensor, denoiser: KeyValueDenoiser, store: KeyValueStore
+) -> AbstractContextManager[Leased[KeyValues]]:
+    key = denoiser.text_key(_content(states))
+    return store.lease(key, lambda: denoiser.project_text(states))
+
+
+def _identity(
+    embedding: NDArray[np.float32],
+    given: Tensor,
+    denoiser: KeyValueDenoiser,
+    store: KeyValueStore,
+) -> AbstractContextManager[Leased[KeyValues]]:
+    key = denoiser.identity_key(digest([given.shape[0], digest_array(embedding)]))
+    return store.lease(key, lambda: denoiser.project_identity(given))
+
+
+def _content(states: Tensor) -> Digest:
+    raw = states.detach().contiguous().cpu().reshape(-1).view(torch.uint8)
+    return digest([str(states.dtype), list(states.shape), digest_bytes(raw.numpy().data)])

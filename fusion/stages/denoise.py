@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from fusion.conditioning import Conditioning
-from fusion.denoiser import UNetDenoiser
+from fusion.denoiser import RowDenoiser
 from fusion.sampler import Row, advance
 
 OnStep = Callable[[int, int], None]  # steps done, steps in all; may raise to stop
@@ -16,7 +16,7 @@ OnStep = Callable[[int, int], None]  # steps done, steps in all; may raise to st
 def denoise(
     rows: Sequence[Row],
     conditionings: Sequence[Conditioning],
-    denoiser: UNetDenoiser,
+    denoiser: RowDenoiser,
     on_step: OnStep,
     largest_batch: int,
 ) -> tuple[tuple[Tensor, ...], int]:
@@ -31,9 +31,9 @@ def denoise(
     on_step(done, total)
     for start in range(0, len(rows), largest_batch):
         batch = rows[start : start + largest_batch]
-        mates = conditionings[start : start + largest_batch]
+        conditions = denoiser.batch(batch, conditionings[start : start + largest_batch])
         while not batch[0].finished:
-            predictions = denoiser.predict(batch, mates)
+            predictions = denoiser.predict(batch, conditions)
             evaluations += denoiser.evaluations(batch)
             for row, prediction in zip(batch, predictions, strict=True):
                 advance(row, prediction)

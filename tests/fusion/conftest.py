@@ -1,16 +1,29 @@
 """Engines over random weights, and pictures in which the tiny detector finds what it should."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
+from cache import ConditioningStore, PrefixPool
 from fusion import Engine
-from models import Face, FacesSettings, load_components, open_bundle
+from fusion.conditioning import Conditioning
+from fusion.stages.condition import condition
+from models import (
+    Face,
+    FacesSettings,
+    KeyValueDenoiser,
+    PrefixCachedTextEncoder,
+    load_components,
+    open_bundle,
+)
+from prompting import PromptPlan
 
 Picture = NDArray[np.uint8]
 
@@ -34,6 +47,24 @@ def plain_pipe(tiny_bundle: Path) -> StableDiffusionPipeline:
     pipe = load_components(open_bundle(tiny_bundle), device="cpu").pipeline()
     pipe.unload_ip_adapter()
     return pipe
+
+
+def conditioning_of(pipe: StableDiffusionPipeline, prompt: str, seed: int) -> Conditioning:
+    """A prompt and a unit embedding, with guidance, as the condition stage makes them."""
+    plan = PromptPlan(prompt, "", (), 0, 0, (), ())
+    with ExitStack() as leases:
+        return condition(
+            plan,
+            unit(seed),
+            tokenizer=pipe.tokenizer,
+            encoder=PrefixCachedTextEncoder(pipe.text_encoder, PrefixPool(1 << 20)),
+            denoiser=KeyValueDenoiser(pipe.unet),
+            store=ConditioningStore(1 << 20),
+            leases=leases,
+            dtype=torch.float32,
+            guided=True,
+            identity_scale=1.0,
+        ).conditioning
 
 
 def painting(seed: int, width: int = 128, height: int = 128) -> Picture:

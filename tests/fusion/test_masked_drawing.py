@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cache import PrefixPool
 from fusion import (
     Engine,
     EngineSettings,
@@ -26,15 +25,12 @@ from fusion import (
     Identity,
     soft_mask,
 )
-from fusion.conditioning import Conditioning
-from fusion.denoiser import UNetDenoiser
+from fusion.denoiser import RowDenoiser
 from fusion.sampler import Anchor, scheduler_like, start_row
-from fusion.stages.condition import encode_text
 from fusion.stages.decode import to_image
 from fusion.stages.denoise import denoise
 from fusion.stages.prepare import encode
-from models import PrefixCachedTextEncoder
-from tests.fusion.conftest import Scripted, face_at, painting, unit
+from tests.fusion.conftest import Scripted, conditioning_of, face_at, painting, unit
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -72,14 +68,8 @@ def drawn_latents(
         strength=strength,
         anchor=Anchor(target, free),
     )
-    encoder = PrefixCachedTextEncoder(pipe.text_encoder, PrefixPool(1 << 20))
-    conditioning = Conditioning(
-        states=encode_text("portrait", pipe.tokenizer, encoder).states,
-        negative_states=encode_text("", pipe.tokenizer, encoder).states,
-        identity=torch.from_numpy(unit(1))[None, None],
-        identity_scale=1.0,
-    )
-    latents, _ = denoise([row], [conditioning], UNetDenoiser(pipe.unet), lambda *_: None, 4)
+    conditioning = conditioning_of(pipe, "portrait", 1)
+    latents, _ = denoise([row], [conditioning], RowDenoiser(pipe.unet), lambda *_: None, 4)
     return latents[0], target
 
 

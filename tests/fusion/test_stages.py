@@ -10,21 +10,18 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cache import PrefixPool
 from fusion import FusionTask, InvalidWeights, Reference, Role, Stage, TaskState
-from fusion.conditioning import Conditioning
-from fusion.denoiser import UNetDenoiser, identity_processors, identity_scale
+from fusion.denoiser import RowDenoiser, identity_processors
 from fusion.request import Words
 from fusion.sampler import Row, start_row
 from fusion.stages.blend import blend
-from fusion.stages.condition import encode_text
 from fusion.stages.decode import to_image, to_pixels
 from fusion.stages.prompt import write_prompt
 from fusion.stages.verify import cosine
 from fusion.trace import Notes, TraceRecorder
-from models import PipelineUnsupported, PrefixCachedTextEncoder
+from models import PipelineUnsupported
 from prompting import Attributes, PromptTooLong
-from tests.fusion.conftest import painting, unit
+from tests.fusion.conftest import conditioning_of, painting, unit
 from tests.tiny import tiny_tokenizer
 
 CPU = torch.device("cpu")
@@ -157,48 +154,32 @@ class TestDenoiser:
             seed=seed, guidance_scale=scale, device=CPU, dtype=torch.float32,
         )  # fmt: skip
 
-    def conditioning(self, pipe: StableDiffusionPipeline, prompt: str, seed: int) -> Conditioning:
-        encoder = PrefixCachedTextEncoder(pipe.text_encoder, PrefixPool(1 << 20))
-        return Conditioning(
-            states=encode_text(prompt, pipe.tokenizer, encoder).states,
-            negative_states=encode_text("", pipe.tokenizer, encoder).states,
-            identity=torch.from_numpy(unit(seed))[None, None],
-            identity_scale=1.0,
-        )
-
     @torch.inference_mode()
     def test_rows_of_other_scales_timesteps_and_words_share_a_batch(
         self, faceid_pipe: StableDiffusionPipeline
     ) -> None:
-        denoiser = UNetDenoiser(faceid_pipe.unet)
+        denoiser = RowDenoiser(faceid_pipe.unet)
         rows = [self.row(faceid_pipe, s, g, n) for s, g, n in ((1, 3.0, 4), (2, 1.0, 7), (3, 9, 3))]
         mates = [
-            self.conditioning(faceid_pipe, prompt, seed)
+            conditioning_of(faceid_pipe, prompt, seed)
             for prompt, seed in (("hat", 1), ("beard", 2), ("old woman", 3))
         ]
-        together = denoiser.predict(rows, mates)
+        mates = [mate.scaled(scale) for mate, scale in zip(mates, (1.0, 0.3, 0.0), strict=True)]
+        together = denoiser.predict(rows, denoiser.batch(rows, mates))
         for row, mate, prediction in zip(rows, mates, together, strict=True):
-            alone = denoiser.predict([row], [mate])[0]
+            alone = denoiser.predict([row], denoiser.batch([row], [mate]))[0]
             assert torch.allclose(alone, prediction, atol=1e-4)
         assert denoiser.evaluations(rows) == 5
 
-    def test_the_identity_scale_is_put_back_even_after_an_error(
+    def test_an_identity_scale_of_the_engines_own_leaves_the_pipelines_as_it_was(
         self, faceid_pipe: StableDiffusionPipeline
     ) -> None:
-        unet = faceid_pipe.unet
-        before = [list(one.scale) for one in identity_processors(unet)]
+        before = [list(one.scale) for one in identity_processors(faceid_pipe.unet)]
         assert before
-        with identity_scale(unet, 0.25):
-            assert all(one.scale == [0.25] for one in identity_processors(unet))
-        assert [list(one.scale) for one in identity_processors(unet)] == before
-
-        def fail() -> None:
-            with identity_scale(unet, 0.25):
-                raise RuntimeError("in the middle")
-
-        with pytest.raises(RuntimeError):
-            fail()
-        assert [list(one.scale) for one in identity_processors(unet)] == before
+        denoiser, row = RowDenoiser(faceid_pipe.unet), self.row(faceid_pipe, 1, 3.0, 4)
+        mate = conditioning_of(faceid_pipe, "hat", 1).scaled(0.25)
+        denoiser.predict([row], denoiser.batch([row], [mate]))
+        assert [list(one.scale) for one in identity_processors(faceid_pipe.unet)] == before
 
     def test_a_unet_of_other_conditions_is_refused(self) -> None:
         unet = UNet2DConditionModel(
@@ -207,4 +188,4 @@ class TestDenoiser:
             time_cond_proj_dim=8, layers_per_block=1,
         )  # fmt: skip
         with pytest.raises(PipelineUnsupported, match="distilled"):
-            UNetDenoiser(unet)
+            RowDenoiser(unet)
