@@ -1,5 +1,6 @@
 """`limner cache`: prompts encoded ahead, kept on disk, so that an engine starts warm."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.errors import OptionRejected
+from cli.errors import OptionRejected, explain
 from cli.options import BundleOption, JsonOption, SettingsOption, TextOption, examples
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
         ("limner cache warm prompts.txt", "a prompt in each line, in words"),
         ("limner cache warm requests.jsonl", '{"attributes": {"age": 35}, "text": "…"} in each'),
         ("limner cache warm --set age=35 --set glasses", "one request"),
-        ("limner fuse -i a.png --set age=35 --cache FOLDER", "starts from it"),
+        ("limner cache warm prompts.txt --folder pool", "kept in a folder of your own"),
+        ("limner fuse -i a.png --set age=35 --cache pool", "starts from it"),
     )
 )
 def warm(
@@ -47,14 +49,20 @@ def warm(
 ) -> None:
     """Encode the words of requests and keep their text states in the pool's folder."""
     from cli.console import say, tracked
+    from cli.outputs import check_directory
     from prompting import parse_settings
 
     requests = list(_requests(file)) if file is not None else []
     if settings or text:
         requests.append(_request(parse_settings(settings or ()), text))
     if not requests:
-        raise OptionRejected("nothing to encode: give a FILE, --set KEY=VALUE or --text WORDS")
+        raise OptionRejected(
+            f"{file} holds no requests: give one in each line, in words or as JSON"
+            if file is not None
+            else "nothing to encode: give a FILE, --set KEY=VALUE or --text WORDS"
+        )
     place = folder or default_folder(bundle)
+    check_directory(place)
     engine = _engine(bundle, device, place if (place / "index.json").exists() else None)
     before = engine.prompts.pool.statistics()
     for _ in tracked(engine.encode_prompts(requests), "encoding prompts", len(requests)):
@@ -74,12 +82,12 @@ def warm(
 def stats(
     folder: FolderOption = None, bundle: BundleOption = "mini", as_json: JsonOption = False
 ) -> None:
-    """Show what a pool on disk holds: prompts, shared beginnings, tokens, bytes."""
+    """Show what a pool on disk holds, and whether it is whole: prompts, beginnings, bytes."""
     from cli.console import print_json, table
     from models import read_pool_index
 
     place = folder or default_folder(bundle)
-    index = read_pool_index(place)
+    index = read_pool_index(place, verify=True)
     rows = []
     for namespace in sorted({entry.namespace for entry in index.entries}):
         held = [entry for entry in index.entries if entry.namespace == namespace]
@@ -121,7 +129,11 @@ def save(
 def default_folder(bundle: str) -> Path:
     """Where the pool of a bundle lies: in the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "limner" / "prompts" / Path(bundle).name
+    name = bundle
+    if Path(bundle).is_dir():  # of bundles in folders, two may have one name
+        place = Path(bundle).resolve()
+        name = f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
+    return Path(base) / "limner" / "prompts" / name
 
 
 def register(app: typer.Typer) -> None:
@@ -139,22 +151,23 @@ def _requests(file: Path) -> Iterator["FusionRequest"]:
     """A request from each line that is not empty: a JSON object, or words."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionRejected(f"{file} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise OptionRejected(f"{file} is no text in UTF-8: {error.reason}") from error
     for number, line in enumerate(lines, 1):
         words = line.strip()
-        if not words.startswith("{"):
-            if words:
-                yield _request(None, words)
+        if not words:
             continue
         try:
+            if not words.startswith("{"):
+                yield _request(None, words)
+                continue
             given = json.loads(words)
             unknown = set(given) - {"attributes", "text"}
             if unknown:
                 raise ValueError(f"{sorted(unknown)[0]}: only attributes and text are read")
             yield _request(given.get("attributes"), given.get("text"))
         except ValueError as error:
-            raise OptionRejected(f"{file}, line {number}: {error}") from error
+            raise OptionRejected(f"{file}, line {number}: {explain(error).line}") from error
 
 
 def _request(attributes: object, text: str | None) -> "FusionRequest":

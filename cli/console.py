@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from cli.errors import without_controls
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -83,7 +85,9 @@ def say(text: str = "", *, first: str = "") -> None:
     """Print a line of results on stdout as it is, after what comes `first`, in bold."""
     from rich.text import Text
 
-    standard_output().print(Text.assemble((first, "bold"), text))
+    standard_output().print(
+        Text.assemble((without_controls(first), "bold"), without_controls(text))
+    )
 
 
 def remark(text: str) -> None:
@@ -106,4 +110,4 @@ def _cell(value: object) -> str:
         return f"{value:.3f}"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return without_controls(str(value))

@@ -1,5 +1,6 @@
 """Every failure becomes one line and an exit code; no traceback reaches a user."""
 
+import unicodedata
 from dataclasses import dataclass
 
 import typer
@@ -74,5 +75,12 @@ def _validation(error: ValueError) -> str:
     return _one_line("; ".join(parts))
 
 
+def without_controls(text: str) -> str:
+    """A text that cannot steer a terminal: control characters but line ends become spaces."""
+    return "".join(
+        " " if unicodedata.category(sign) == "Cc" and sign != "\n" else sign for sign in text
+    )
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(without_controls(text).split())

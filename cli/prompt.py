@@ -47,7 +47,7 @@ def prompt(
     if keys:
         _list_keys(as_json)
         return
-    if not settings and not text:
+    if not settings and not (text or "").strip():
         raise OptionRejected("nothing to say: give --set KEY=VALUE, --text WORDS or both")
     attributes = parse_settings(settings or ())
     optimize(attributes, text)  # what cannot be understood is found before a tokenizer is loaded
@@ -56,7 +56,7 @@ def prompt(
     if as_json:
         print_json(_as_json(plan, wording))
         return
-    _tell(plan)
+    _tell(plan, wording)
     if explain:
         _explain(plan, text, wording)
 
@@ -66,12 +66,13 @@ def register(app: typer.Typer) -> None:
     app.command("prompt", epilog=EXAMPLES)(prompt)
 
 
-def _tell(plan: "PromptPlan") -> None:
+def _tell(plan: "PromptPlan", wording: "Wording") -> None:
     from cli.console import say, table
 
     say(first=f'"{plan.prompt}"')
     if plan.negative_prompt:
-        say(f'not: "{plan.negative_prompt}"')
+        tokens = len(wording.pieces(plan.negative_prompt))
+        say(f'not: "{plan.negative_prompt}" (another {tokens} tokens)')
     saved = plan.baseline_tokens - plan.tokens
     share = f", {100 * saved / plan.baseline_tokens:.0f} % fewer" if saved > 0 else ""
     say(f"{plan.tokens} tokens; {plan.baseline_tokens} in ordinary words{share}")
@@ -81,8 +82,12 @@ def _tell(plan: "PromptPlan") -> None:
         if one.fate != "removed"
     ]
     table(["asked for", "attribute", "said as, or why not", "where", "tokens"], rows)
-    if plan.removed:
-        say(f" {', '.join(plan.removed)}", first="left out, for no picture shows it:")
+    reasons: dict[str, list[str]] = {}
+    for one in plan.decisions:
+        if one.fate == "removed":
+            reasons.setdefault(one.reason, []).append(one.words)
+    for reason, words in reasons.items():
+        say(f" {', '.join(dict.fromkeys(words))} ({reason})", first="left out:")
 
 
 def _explain(plan: "PromptPlan", text: str | None, wording: "Wording") -> None:
@@ -93,7 +98,7 @@ def _explain(plan: "PromptPlan", text: str | None, wording: "Wording") -> None:
     for name, words in shown.items():
         if words:
             pieces = wording.pieces(words)
-            say(f" {len(pieces)} tokens: {' '.join(piece for piece, _ in pieces)}", first=name)
+            say(f" ({len(pieces)}): {' '.join(piece for piece, _ in pieces)}", first=name)
 
 
 def _as_json(plan: "PromptPlan", wording: "Wording") -> dict[str, object]:

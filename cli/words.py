@@ -56,9 +56,10 @@ def open_wording(source: Path | str) -> Wording:
 
 
 def _load(directory: Path) -> Any:
-    if not directory.is_dir():
+    if not any((directory / name).is_file() for name in ("tokenizer.json", "vocab.json")):
         raise OptionRejected(
-            f"{directory} is no folder: give a CLIP tokenizer's, as diffusers saves it"
+            f"{directory} holds no tokenizer.json or vocab.json: give the folder of a CLIP "
+            "tokenizer, as diffusers saves it"
         )
     from transformers import CLIPTokenizer
 

@@ -109,17 +109,26 @@ def save_pool(encoder: PrefixCachedTextEncoder, directory: Path) -> int:
     return len(entries)
 
 
-def read_pool_index(directory: Path) -> PoolIndex:
-    """What a folder holds, without its states. Raises PoolFileRejected."""
+def read_pool_index(directory: Path, *, verify: bool = False) -> PoolIndex:
+    """What a folder holds, without its states; verify: whether these are as they were saved.
+
+    Raises PoolFileRejected.
+    """
     file = directory / INDEX_NAME
     try:
         index = PoolIndex.model_validate_json(file.read_bytes())
     except FileNotFoundError as error:
-        raise PoolFileRejected(f"{directory} holds no saved pool: no {INDEX_NAME}") from error
+        raise PoolFileRejected(
+            f"{directory} holds no saved pool (no {INDEX_NAME}): make one with `limner cache warm`"
+        ) from error
     except (OSError, ValidationError) as error:
-        raise PoolFileRejected(f"{file} is no index of a saved pool; remove the folder") from error
+        raise PoolFileRejected(
+            f"{file} is no index of a saved pool: give another folder"
+        ) from error
     if index.seal != index.content():
         raise PoolFileRejected(f"{file} was changed since it was saved: warm the pool anew")
+    if verify:
+        _verified_states(index, directory)
     return index
 
 
@@ -135,14 +144,20 @@ def load_pool(encoder: PrefixCachedTextEncoder, directory: Path) -> int:
             f"{directory} was saved with another text encoder (weights, adapters, precision or "
             "device): warm a new one with `limner cache warm`"
         )
+    states = _verified_states(index, directory)
+    records = _reading(states, lambda: list(_read(encoder, index, states)))
+    encoder.outputs |= {Output(entry.clip_skip, entry.final_norm) for entry in index.entries}
+    return sum(encoder.pool.keep(record) for record in records)
+
+
+def _verified_states(index: PoolIndex, directory: Path) -> Path:
+    """The file of the states, if it is as it was saved. Raises PoolFileRejected."""
     states = directory / index.states
     if not _STATES_NAME.fullmatch(index.states) or not states.is_file():
         raise PoolFileRejected(f"{states} is missing: warm the pool anew")
     if _reading(states, lambda: digest_file(states)) != index.digest:
         raise PoolFileRejected(f"{states} was cut short or changed: warm the pool anew")
-    records = _reading(states, lambda: list(_read(encoder, index, states)))
-    encoder.outputs |= {Output(entry.clip_skip, entry.final_norm) for entry in index.entries}
-    return sum(encoder.pool.keep(record) for record in records)
+    return states
 
 
 def _reading(states: Path, read: Callable[[], _Value]) -> _Value:

@@ -41,6 +41,8 @@ def test_the_keys_of_set_are_listed_with_their_values(capsys: Shown) -> None:
         (["--set", "hair_style=curly", "--set", "hair_length=bald"], "bald"),
         (["--text", "a (man:1.2)"], "weights"),
         (["--text", "a ((man"], "("),
+        (["--text", "   "], "nothing to say"),
+        (["--text", "hat", "--tokenizer", "/tmp"], "holds no tokenizer.json"),
         (["--set", "glases"], "glasses"),
     ],
 )
@@ -117,6 +119,9 @@ def test_a_portrait_starts_from_the_pool(
         ('{"attributes": {"age": 900}}', "line 1"),
         ('{"attributes": {"age": 30}, "steps": 4}', "only attributes and text"),
         ('{"attributes": ', "line 1"),
+        ('{"attributes": 5}', "line 1"),
+        ("a man with (a hat:1.3)", "line 1"),
+        ("", "holds no requests"),
     ],
 )
 def test_a_bad_line_of_requests_is_named_before_anything_is_loaded(
@@ -129,3 +134,28 @@ def test_a_bad_line_of_requests_is_named_before_anything_is_loaded(
     assert said in refused
     assert refused.count("\n") == 1
     assert not (tmp_path / "pool").exists()
+
+
+def test_a_damaged_pool_is_told_by_stats(warmed: Path, capsys: Shown) -> None:
+    states = next(warmed.glob("states-*.safetensors"))
+    states.write_bytes(states.read_bytes()[:-1])
+    assert run(["cache", "stats", "--folder", str(warmed)]) == 2
+    assert "cut short" in capsys.readouterr().err
+
+
+def test_words_cannot_steer_the_terminal(tiny_bundle: Path, capsys: Shown) -> None:
+    text = "a \x1b]red hat"
+    assert run(["prompt", "--text", "a \x1bred hat", "--bundle", str(tiny_bundle)]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    assert run(["prompt", "--text", text + " (hat"]) == 2
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_bundles_of_one_name_in_two_folders_keep_pools_apart(tmp_path: Path) -> None:
+    from cli.cache import default_folder
+
+    places = [tmp_path / "one" / "mine", tmp_path / "two" / "mine"]
+    for place in places:
+        place.mkdir(parents=True)
+    assert default_folder("mini").name == "mini"
+    assert len({default_folder(str(place)) for place in places}) == 2
