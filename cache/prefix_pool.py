@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from typing import Final, cast
 
 from cache.lease import Lease
-from cache.prefix_records import Namespace, PoolRecord, Scope
-from cache.prefix_statistics import PrefixCounters, PrefixStatistics
-from cache.radix import Held, Node, RadixTree, Slab, Tokens, Walk, Whole
-from cache.recency import EvictionPolicy, LeastUseful, Recency
+from cache.prefix_records import Namespace, PoolRecord, Scope, check_namespace
+from cache.prefix_statistics import PoolCounters, PrefixStatistics
+from cache.radix import Held, Node, RadixTree, Slab, Tokens, Whole
+from cache.recency import EvictionPolicy, LeastUseful, Queues
 
 # What is allocated beside the states: a node, its place in two queues, a path's tokens, the headers
 # of the states' tensors. Measured by tests/models/test_pool_bytes.py.
@@ -48,15 +48,18 @@ class PrefixPool:
             raise ValueError(f"max_bytes is {max_bytes}: a budget is not negative")
         if ttl_seconds is not None and ttl_seconds <= 0:
             raise ValueError(f"ttl_seconds is {ttl_seconds}: give more than 0, or None for ever")
+        for namespace, quota in (quotas or {}).items():
+            check_namespace(namespace)
+            if quota < 0:
+                raise ValueError(f"the quota of {namespace} is {quota}: a quota is not negative")
         self.max_bytes = max_bytes
         self.ttl_seconds = ttl_seconds
         self._quotas = dict(quotas or {})
         self._policy = policy or LeastUseful()
         self._clock = clock
         self._trees: dict[Scope, RadixTree] = {}
-        self._everything = Recency()
-        self._queues: dict[Namespace, Recency] = {}
-        self._counters: dict[Namespace, PrefixCounters] = {}
+        self._queues = Queues()
+        self._counters = PoolCounters()
         self._tick = 0
         self._lock = threading.RLock()
 
@@ -86,65 +89,64 @@ class PrefixPool:
         not push out anything else.
         """
         with self._lock:
-            if record.start is None:
-                kept = self._keep_whole(record, record.value)
-            else:
-                kept = self._keep_slab(record, cast("Slab", record.value), record.start, age)
-            if not self._tree(record.scope).root.children:
-                del self._trees[record.scope]
-            return kept
+            self._expire()
+            try:
+                if record.start is None:
+                    return self._keep_whole(record, record.value)
+                return self._keep_slab(record, cast("Slab", record.value), record.start, age)
+            finally:
+                if not self._tree(record.scope).root.children:
+                    del self._trees[record.scope]
 
     def clear(self, namespace: Namespace | None = None) -> None:
         """Forget everything that is not pinned, of one namespace or of all; the counts stay."""
         with self._lock:
-            queue = self._everything if namespace is None else self._queue(namespace)
-            while held := queue.victim(self._policy, self._tick):
+            for held in list(self._queues.of(namespace).victims(self._policy, self._tick)):
                 self._forget(held)
 
     def statistics(self, namespace: Namespace | None = None) -> PrefixStatistics:
-        """Counts so far, and what is held now; of one namespace or of all."""
+        """Counts so far, and what is held now; of one namespace or of all. The counts of one that
+        has not asked for long begin anew (see PoolCounters); those of all do not.
+        """
         with self._lock:
-            if namespace is None:
-                queue, limit = self._everything, self.max_bytes
-                counters = PrefixCounters.total(self._counters.values())
-            else:
-                queue = self._queues.get(namespace, Recency())
-                limit = self._limit(namespace)
-                counters = self._counters.get(namespace, PrefixCounters())
+            self._expire()
+            queue = self._queues.of(namespace)
             slabs = [held.size_bytes for held in queue if held.is_slab]
-            return counters.snapshot(
+            return self._counters.of(namespace).snapshot(
                 held_wholes=len(queue) - len(slabs),
                 held_slabs=len(slabs),
                 size_bytes=queue.size_bytes,
                 whole_bytes=queue.size_bytes - sum(slabs),
                 slab_bytes=sum(slabs),
                 pinned_bytes=sum(held.size_bytes for held in queue if held.pins),
-                max_bytes=limit,
+                max_bytes=self._limit(namespace),
             )
 
     def namespaces(self) -> tuple[Namespace, ...]:
         """Those that hold something."""
         with self._lock:
-            return tuple(name for name, queue in self._queues.items() if len(queue))
+            self._expire()
+            return self._queues.namespaces()
 
     def records(self) -> tuple[PoolRecord, ...]:
         """All that is held, in the order in which `keep` takes it back: eldest first, but a slab
         after the one it continues.
         """
         with self._lock:
+            self._expire()
             ordered: dict[Held, None] = {}
-            for held in sorted(self._everything, key=lambda held: not held.is_slab):
+            for held in sorted(self._queues.everything, key=lambda held: not held.is_slab):
                 path = [node.slab for node in held.node.path()] if held.is_slab else [held]
                 ordered |= dict.fromkeys(each for each in reversed(path) if each is not None)
-            return tuple(_record(held) for held in ordered)
+            return tuple(PoolRecord.of(held) for held in ordered)
 
     def __len__(self) -> int:
         with self._lock:
-            return len(self._everything)
+            self._expire()
+            return len(self._queues.everything)
 
     def _look_up(self, lease: Lease, scope: Scope, tokens: Tokens, limit: int) -> None:
-        tree = self._trees.get(scope)
-        walk = tree.walk(tokens) if tree is not None else Walk((), 0)
+        walk = self._trees.get(scope, RadixTree()).walk(tokens)
         last = walk.nodes[-1] if walk.nodes else None
         lease.shared = min(walk.depth, limit)
         lease.age = self._tick - last.tick if last is not None else 0
@@ -164,8 +166,8 @@ class PrefixPool:
                 lease.prefix = tuple(cast("Slab", held.value) for held in slabs)
                 lease.ready = min(path[-1].end, lease.shared)
                 lease.pinned = slabs[-1]
-        found = self._counters_of(scope.namespace)
-        found.looked_up(len(tokens), lease.ready, lease.whole is not None)
+        for counters in self._counters.asked(scope.namespace):
+            counters.looked_up(len(tokens), lease.ready, lease.whole is not None)
 
     def _keep_whole(self, record: PoolRecord, value: Whole) -> bool:
         walk = self._tree(record.scope).walk(record.tokens)
@@ -199,14 +201,17 @@ class PrefixPool:
         self._pin(continued, -1)
         if not fits:
             return False
-        if start:
-            self._node_at(scope, tokens[:start])
+        walk = self._tree(scope).walk(tokens)  # what went may have joined edges
+        cuts = {min(node.end, walk.depth) for node in walk.nodes}
+        parts, at = [], start
+        for cut in sorted(cut for cut in cuts if start < cut < end):
+            part, value = value.split(cut - at)
+            parts.append(part)
+            at = cut
         leaf = self._node_at(scope, tokens)
-        for node in reversed([node for node in leaf.path() if node.end > start]):
-            piece = value
-            if node.end < end:
-                piece, value = value.split(len(node.tokens))
-            node.slab = self._held(scope, node, piece, is_slab=True)
+        nodes = [node for node in leaf.path() if node.end > start]
+        for node, part in zip(reversed(nodes), [*parts, value], strict=True):
+            node.slab = self._held(scope, node, part, is_slab=True)
         return True
 
     def _node_at(self, scope: Scope, tokens: Tokens) -> Node:
@@ -222,21 +227,23 @@ class PrefixPool:
         return node
 
     def _split(self, tree: RadixTree, node: Node, position: int) -> Node:
-        """Cut an edge and the slab on it; both parts are as recent and as pinned as it was."""
-        upper, lower = tree.split(node, position), node.slab
+        """Cut the slab on an edge (it may lack the memory) and then the edge; both parts are as
+        recent and as pinned as it was.
+        """
+        lower = node.slab
         if lower is None:
-            return upper
-        first, second = cast("Slab", lower.value).split(len(upper.tokens))
-        queues = (self._everything, self._queue(lower.scope.namespace))
+            return tree.split(node, position)
+        first, second = cast("Slab", lower.value).split(position - node.start)
+        upper = tree.split(node, position)
         size = ENTRY_BYTES + second.size_bytes
-        for queue in queues:
+        for queue in self._queues.both(lower):
             queue.resize(lower, size)
         lower.value, lower.size_bytes, lower.positions = second, size, len(node.tokens)
         upper.slab = dataclasses.replace(
             lower, value=first, node=upper, positions=len(upper.tokens),
             size_bytes=ENTRY_BYTES + first.size_bytes,
         )  # fmt: skip
-        for queue in queues:
+        for queue in self._queues.both(lower):
             queue.add_behind(upper.slab, lower)
         return upper
 
@@ -252,9 +259,9 @@ class PrefixPool:
             seconds=self._clock(),
             is_slab=is_slab,
         )
-        for queue in (self._everything, self._queue(scope.namespace)):
-            queue.add(held)
-        self._counters_of(scope.namespace).insertions += 1
+        self._queues.add(held)
+        for counters in self._counters.asked(scope.namespace):
+            counters.insertions += 1
         return held
 
     def _make_room(self, namespace: Namespace, size: int, score: float = 0.0) -> bool:
@@ -263,38 +270,48 @@ class PrefixPool:
         False, with nothing changed, if what is pinned leaves too little, or if something that would
         have to go is less dispensable than the newcomer's `score`.
         """
+        going = self._plan(namespace, size, score)
+        if going is None:
+            for counters in self._counters.asked(namespace):
+                counters.refusals += 1
+            return False
+        for held in going:
+            for counters in self._counters.befallen(held.scope.namespace):
+                counters.evictions += 1
+            self._forget(held)
+        return True
+
+    def _plan(self, namespace: Namespace, size: int, score: float) -> list[Held] | None:
+        """What has to go for so many bytes, in order; None if that is not to be."""
         limits = (
-            (self._queue(namespace), self._limit(namespace)),
-            (self._everything, self.max_bytes),
+            (self._queues.of(namespace), self._limit(namespace)),
+            (self._queues.everything, self.max_bytes),
         )
         if any(size > limit - queue.pinned_bytes for queue, limit in limits):
-            self._counters_of(namespace).refusals += 1
-            return False
+            return None
         going: dict[Held, None] = {}
         for queue, limit in limits:
             missing = queue.size_bytes + size - limit - sum(held.size_bytes for held in going)
+            victims = queue.victims(self._policy, self._tick, frozenset(going))
             while missing > 0:
-                victim = queue.victim(self._policy, self._tick, going)
+                victim = next(victims, None)
                 if victim is None or queue.score(victim, self._policy, self._tick) < score:
-                    self._counters_of(namespace).refusals += 1
-                    return False
+                    return None
                 going[victim] = None
                 missing -= victim.size_bytes
-        for held in going:
-            self._counters_of(held.scope.namespace).evictions += 1
-            self._forget(held)
-        return True
+        return list(going)
 
     def _expire(self) -> None:
         if self.ttl_seconds is None:
             return
-        while held := self._everything.unused_since(self._clock() - self.ttl_seconds):
-            self._counters_of(held.scope.namespace).expirations += 1
+        unused = self._queues.everything.unused_since(self._clock() - self.ttl_seconds)
+        for held in list(unused):
+            for counters in self._counters.befallen(held.scope.namespace):
+                counters.expirations += 1
             self._forget(held)
 
     def _forget(self, held: Held) -> None:
-        for queue in (self._everything, self._queue(held.scope.namespace)):
-            queue.remove(held)
+        self._queues.remove(held)
         node = held.node
         if held.is_slab:
             node.slab = None
@@ -307,7 +324,7 @@ class PrefixPool:
 
     def _touch(self, held: Held) -> None:
         held.tick, held.seconds = self._tick, self._clock()
-        for queue in (self._everything, self._queue(held.scope.namespace)):
+        for queue in self._queues.both(held):
             queue.touch(held)
 
     def _pin(self, held: Held | None, step: int) -> None:
@@ -317,26 +334,13 @@ class PrefixPool:
         path = held.node.path() if held.is_slab else ()
         for each in [node.slab for node in path] if held.is_slab else [held]:
             assert each is not None  # a slab's ancestors hold slabs
-            for queue in (self._everything, self._queue(each.scope.namespace)):
+            for queue in self._queues.both(each):
                 queue.pin(each, step)
             each.pins += step
 
     def _tree(self, scope: Scope) -> RadixTree:
         return self._trees.setdefault(scope, RadixTree())
 
-    def _queue(self, namespace: Namespace) -> Recency:
-        return self._queues.setdefault(namespace, Recency())
-
-    def _limit(self, namespace: Namespace) -> int:
-        return min(self._quotas.get(namespace, self.max_bytes), self.max_bytes)
-
-    def _counters_of(self, namespace: Namespace) -> PrefixCounters:
-        return self._counters.setdefault(namespace, PrefixCounters())
-
-
-def _record(held: Held) -> PoolRecord:
-    tokens = list(held.node.tokens)
-    for node in list(held.node.path())[1:]:
-        tokens[:0] = node.tokens
-    start = held.node.start if held.is_slab else None
-    return PoolRecord(held.scope, tuple(tokens), start, held.value)
+    def _limit(self, namespace: Namespace | None) -> int:
+        quota = self.max_bytes if namespace is None else self._quotas.get(namespace, self.max_bytes)
+        return min(quota, self.max_bytes)

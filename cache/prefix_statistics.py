@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from array import array
+from collections import OrderedDict
 from dataclasses import dataclass, field, fields
+
+from cache.prefix_records import Namespace
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,30 @@ class PrefixStatistics:
 
 
 RECENT_LOOKUPS = 1000
+COUNTED_NAMESPACES = 1000
+
+
+class Recent:
+    """The positions of the latest lookups, at eight bytes a lookup."""
+
+    def __init__(self) -> None:
+        self._asked, self._reused = array("i"), array("i")
+        self._next = 0
+
+    def add(self, asked: int, reused: int) -> None:
+        """One lookup; it takes the place of the eldest."""
+        if len(self._asked) < RECENT_LOOKUPS:
+            self._asked.append(asked)
+            self._reused.append(reused)
+        else:
+            self._asked[self._next], self._reused[self._next] = asked, reused
+            self._next = (self._next + 1) % RECENT_LOOKUPS
+
+    @property
+    def reuse(self) -> float:
+        """Positions reused, of all asked for, 0 to 1."""
+        asked = sum(self._asked)
+        return sum(self._reused) / asked if asked else 0.0
 
 
 @dataclass
@@ -66,7 +92,7 @@ class PrefixCounters:
     evictions: int = 0
     expirations: int = 0
     refusals: int = 0
-    recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=RECENT_LOOKUPS))
+    recent: Recent = field(default_factory=Recent)
 
     def looked_up(self, asked: int, reused: int, whole: bool) -> None:
         """One prompt of `asked` positions, of which `reused` were found; whole: it was finished."""
@@ -75,27 +101,41 @@ class PrefixCounters:
         self.prefixes += reused > 0 and not whole
         self.positions_asked += asked
         self.positions_reused += reused
-        self.recent.append((asked, reused))
-
-    @classmethod
-    def total(cls, all_counters: Iterable[PrefixCounters]) -> PrefixCounters:
-        """The counts of several namespaces together."""
-        total = cls(recent=deque(maxlen=None))
-        for counters in all_counters:
-            for name in _COUNTED:
-                setattr(total, name, getattr(total, name) + getattr(counters, name))
-            total.recent.extend(counters.recent)
-        return total
-
-    @property
-    def recent_reuse(self) -> float:
-        asked = sum(positions for positions, _ in self.recent)
-        return sum(reused for _, reused in self.recent) / asked if asked else 0.0
+        self.recent.add(asked, reused)
 
     def snapshot(self, **held: int) -> PrefixStatistics:
         """The counts so far, with what the pool holds now."""
         counted = {name: getattr(self, name) for name in _COUNTED}
-        return PrefixStatistics(**counted, **held, recent_reuse=self.recent_reuse)
+        return PrefixStatistics(**counted, **held, recent_reuse=self.recent.reuse)
 
 
 _COUNTED = tuple(each.name for each in fields(PrefixCounters) if each.name != "recent")
+
+
+class PoolCounters:
+    """The counts of a whole pool, and of the namespaces that last asked it for something.
+
+    Those of a namespace that has not asked for long are dropped, and begin anew when it asks again;
+    the total has them all the same.
+    """
+
+    def __init__(self) -> None:
+        self.total = PrefixCounters()
+        self._own: OrderedDict[Namespace, PrefixCounters] = OrderedDict()
+
+    def of(self, namespace: Namespace | None) -> PrefixCounters:
+        """A namespace's counts, or the total, to be read."""
+        return self.total if namespace is None else self._own.get(namespace) or PrefixCounters()
+
+    def asked(self, namespace: Namespace) -> tuple[PrefixCounters, ...]:
+        """The counts that go up with what a namespace does."""
+        self._own.setdefault(namespace, PrefixCounters())
+        self._own.move_to_end(namespace)
+        if len(self._own) > COUNTED_NAMESPACES:
+            self._own.popitem(last=False)
+        return self.total, self._own[namespace]
+
+    def befallen(self, namespace: Namespace) -> tuple[PrefixCounters, ...]:
+        """The counts that go up with what is done to a namespace, which may have been dropped."""
+        own = self._own.get(namespace)
+        return (self.total,) if own is None else (self.total, own)

@@ -7,7 +7,7 @@ split in two. No tensors, no budget, no lock; PrefixPool adds budget and lock.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -69,11 +69,6 @@ class Node:
         """The position after the edge's last token."""
         return self.start + len(self.tokens)
 
-    def has_slab_below(self, going: Container[Held] = ()) -> bool:
-        """Whether a child's slab continues this one's, other than those that are going."""
-        slabs = (child.slab for child in self.children.values())
-        return any(slab is not None and slab not in going for slab in slabs)
-
     def path(self) -> Iterator[Node]:
         """This node and its ancestors, the root not included."""
         node = self
@@ -100,7 +95,7 @@ class RadixTree:
 
     def walk(self, tokens: Tokens) -> Walk:
         """As far as the tree knows these tokens; every token is compared, nothing is hashed."""
-        asked = array("i", tokens)
+        asked = token_array(tokens)
         nodes: list[Node] = []
         node, depth = self.root, 0
         while depth < len(asked):
@@ -150,6 +145,16 @@ class RadixTree:
             else:
                 del parent.children[node.tokens[0]]
             node.parent, node = None, parent
+
+
+def token_array(tokens: Tokens) -> array[int]:
+    """Token ids as the tree keeps them. Raises ValueError for one that does not fit four bytes."""
+    try:
+        return array("i", tokens)
+    except OverflowError:
+        raise ValueError(
+            f"token ids {min(tokens)} to {max(tokens)}: give such as fit a signed 32-bit integer"
+        ) from None
 
 
 def shared_length(first: Sequence[int], second: Sequence[int]) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterable, Iterator
+from itertools import takewhile
 from typing import Protocol
 
+from cache.prefix_records import Namespace
 from cache.radix import Held
 
 
@@ -53,10 +55,9 @@ class Recency:
 
     def add_behind(self, held: Held, other: Held) -> None:
         """As recent as another of its kind, and evicted after it."""
-        later = list(self._slabs)
-        later = later[later.index(other) + 1 :]
+        later = list(takewhile(lambda each: each is not other, reversed(self._slabs)))
         self.add(held)
-        for each in later:
+        for each in reversed(later):
             self._slabs.move_to_end(each)
 
     def resize(self, held: Held, size_bytes: int) -> None:
@@ -71,31 +72,40 @@ class Recency:
         if bool(before) != bool(after):
             self.pinned_bytes += step * held.size_bytes
 
-    def victim(self, policy: EvictionPolicy, tick: int, going: Container[Held] = ()) -> Held | None:
-        """What goes first, after those that are going already: never what is pinned, never a slab
-        that another one continues.
+    def victims(
+        self, policy: EvictionPolicy, tick: int, going: Container[Held] = ()
+    ) -> Iterator[Held]:
+        """What goes, in order, after those that are going already: never what is pinned, and a slab
+        after those that continue it. Nothing may change before the last one wanted is taken.
         """
-        eldest = [
-            _first(queue, lambda held: held not in going and _may_go(held, going))
-            for queue in (self._wholes, self._slabs)
-        ]
-        found = [held for held in eldest if held is not None]
-        return max(found, key=lambda held: self.score(held, policy, tick)) if found else None
+        wholes = (held for held in self._wholes if not held.pins and held not in going)
+        slabs = _leaves_first(self._slabs, going)
+        whole, slab = next(wholes, None), next(slabs, None)
+        while whole is not None or slab is not None:
+            if slab is None or (
+                whole is not None
+                and self.score(whole, policy, tick) >= self.score(slab, policy, tick)
+            ):
+                assert whole is not None
+                yield whole
+                whole = next(wholes, None)
+            else:
+                yield slab
+                slab = next(slabs, None)
 
     def score(self, held: Held, policy: EvictionPolicy, tick: int) -> float:
         """How dispensable something held is."""
         age = tick - held.tick + 1
         return policy.score(held.size_bytes, held.positions, age)
 
-    def unused_since(self, seconds: float) -> Held | None:
-        """Something last used before that time of the pool's wall clock; a slab only as a leaf."""
-        for queue in (self._wholes, self._slabs):
-            for held in queue:
-                if held.seconds >= seconds:
-                    break
-                if _may_go(held):
-                    return held
-        return None
+    def unused_since(self, seconds: float) -> Iterator[Held]:
+        """What may go and was last used before that time of the pool's wall clock, in an order in
+        which it can go. Nothing may change before the last one is taken.
+        """
+        for held in takewhile(lambda held: held.seconds < seconds, self._wholes):
+            if not held.pins:
+                yield held
+        yield from _leaves_first(takewhile(lambda held: held.seconds < seconds, self._slabs))
 
     def __iter__(self) -> Iterator[Held]:
         yield from self._wholes
@@ -108,9 +118,66 @@ class Recency:
         return self._slabs if held.is_slab else self._wholes
 
 
-def _may_go(held: Held, going: Container[Held] = ()) -> bool:
-    return not held.pins and not (held.is_slab and held.node.has_slab_below(going))
+class Queues:
+    """What is held by all and by each namespace; one that holds nothing leaves nothing behind."""
+
+    def __init__(self) -> None:
+        self.everything = Recency()
+        self._own: dict[Namespace, Recency] = {}
+
+    def of(self, namespace: Namespace | None) -> Recency:
+        """What a namespace holds, or what all hold, to be read."""
+        return self.everything if namespace is None else self._own.get(namespace) or Recency()
+
+    def namespaces(self) -> tuple[Namespace, ...]:
+        """Those that hold something."""
+        return tuple(self._own)
+
+    def both(self, held: Held) -> tuple[Recency, Recency]:
+        """The two queues in which something is held."""
+        return self.everything, self._own[held.scope.namespace]
+
+    def add(self, held: Held) -> None:
+        """At the end that is evicted last."""
+        self._own.setdefault(held.scope.namespace, Recency())
+        for queue in self.both(held):
+            queue.add(held)
+
+    def remove(self, held: Held) -> None:
+        """Never what is pinned."""
+        for queue in self.both(held):
+            queue.remove(held)
+        if not self._own[held.scope.namespace]:
+            del self._own[held.scope.namespace]
 
 
-def _first(queue: OrderedDict[Held, None], allowed: Callable[[Held], bool]) -> Held | None:
-    return next((held for held in queue if allowed(held)), None)
+def _leaves_first(slabs: Iterable[Held], going: Container[Held] = ()) -> Iterator[Held]:
+    """Those of some slabs that may go, in their order, but each after all that continue it; linear
+    in their number.
+    """
+    gone: set[Held] = set()
+    passed: set[Held] = set()  # slabs that others continue
+    left: dict[Held, int] = {}  # how many still do, counted once the first of them goes
+
+    def stays(slab: Held | None) -> bool:
+        return slab is not None and slab not in gone and slab not in going
+
+    for held in slabs:
+        if held.pins or held in going:
+            continue
+        if any(stays(child.slab) for child in held.node.children.values()):
+            passed.add(held)
+            continue
+        each: Held | None = held
+        while each is not None:
+            yield each
+            gone.add(each)
+            above = each.node.parent.slab if each.node.parent is not None else None
+            each = None
+            if above is not None and above in passed:
+                if above in left:
+                    left[above] -= 1
+                else:
+                    children = above.node.children.values()
+                    left[above] = sum(stays(child.slab) for child in children)
+                each = above if not left[above] else None

@@ -32,7 +32,7 @@ def leaves(count: int) -> list[Node]:
 def order(queue: Recency, tick: int) -> list[Held]:
     """All that goes, as it goes."""
     gone: list[Held] = []
-    while (victim := queue.victim(POLICY, tick)) is not None:
+    while (victim := next(queue.victims(POLICY, tick), None)) is not None:
         queue.remove(victim)
         if victim.is_slab:
             victim.node.slab = None
@@ -69,8 +69,8 @@ def test_what_is_said_to_be_going_already_is_passed_over_and_frees_what_it_conti
     deep = tree.grow(above, (3,))
     old, new = held(above, tick=1, slab=True), held(deep, tick=9, slab=True)
     queue = filled(old, new)
-    assert queue.victim(POLICY, 10, {new}) is old
-    assert queue.victim(POLICY, 10, {new, old}) is None
+    assert next(queue.victims(POLICY, 10, {new}), None) is old
+    assert next(queue.victims(POLICY, 10, {new, old}), None) is None
     assert len(queue) == 2
 
 
@@ -89,14 +89,14 @@ def test_what_is_pinned_never_goes() -> None:
         queue.pin(first, 1)
         first.pins += 1
     assert queue.pinned_bytes == 100
-    assert queue.victim(POLICY, 5) is second
+    assert next(queue.victims(POLICY, 5), None) is second
     queue.remove(second)
-    assert queue.victim(POLICY, 5) is None
+    assert next(queue.victims(POLICY, 5), None) is None
     for left in (100, 0):
         queue.pin(first, -1)
         first.pins -= 1
         assert queue.pinned_bytes == left
-    assert queue.victim(POLICY, 5) is first
+    assert next(queue.victims(POLICY, 5), None) is first
 
 
 def test_a_part_split_off_takes_its_place_just_behind() -> None:
@@ -123,9 +123,9 @@ def test_unused_since_gives_the_eldest_and_no_slab_that_another_continues() -> N
     deep = tree.grow(above, (3,))
     old, new = held(above, seconds=1, slab=True), held(deep, seconds=5, slab=True)
     queue = filled(old, new)
-    assert queue.unused_since(4) is None
-    assert queue.unused_since(6) is new
+    assert next(queue.unused_since(4), None) is None
+    assert next(queue.unused_since(6), None) is new
     queue.remove(new)
     deep.slab = None
-    assert queue.unused_since(4) is old
-    assert queue.unused_since(1) is None
+    assert next(queue.unused_since(4), None) is old
+    assert next(queue.unused_since(1), None) is None
