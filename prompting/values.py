@@ -14,8 +14,10 @@ MAX_WORD_CHARACTERS: Final = 60
 MAX_PHRASE_CHARACTERS: Final = 400
 MAX_PHRASES: Final = 32
 
-YES: Final = frozenset({"true", "yes", "on", "是", "有"})
-NO: Final = frozenset({"false", "no", "off", "none", "without", "否", "无", "没有"})
+YES: Final = frozenset({"true", "yes", "on", "1", "是", "有"})
+NO: Final = frozenset({"false", "no", "off", "none", "without", "0", "否", "无", "没有"})
+
+UNSURE: Final = frozenset({"maybe", "perhaps", "unknown", "null", "n/a", "也许", "可能", "不知道"})
 
 Check = Callable[[object], object]
 
@@ -32,6 +34,19 @@ def clean(value: object, limit: int) -> str:
     if len(text) > limit:
         raise ValueError(f"is {len(text)} characters long, the limit is {limit}: say it shorter")
     return text
+
+
+def is_answer(word: str) -> bool:
+    """Whether a word answers a question, and names nothing that could be drawn."""
+    return fold(word) in YES | NO | UNSURE
+
+
+def _refuse_answer(word: str) -> None:
+    if is_answer(word):
+        raise ValueError(
+            f'takes words that say what is seen, not "{shown(word)}": '
+            "to leave it open leave the attribute out"
+        )
 
 
 def closed(attribute: str) -> Check:
@@ -58,6 +73,7 @@ def free(attribute: str) -> Check:
         if value is None:
             return None
         word = clean(value, MAX_WORD_CHARACTERS)
+        _refuse_answer(word)
         entry = lexicon()[attribute].find(word)
         return word if entry is None else entry.value
 
@@ -75,6 +91,10 @@ def accessory(attribute: str) -> Check:
             return False
         if fold(word) in YES:
             return True
+        if fold(word) in UNSURE:
+            raise ValueError(
+                f'takes true, "none", or a word that says which one, not "{shown(word)}"'
+            )
         entry = lexicon()[attribute].find(word)
         if entry is None:
             return word
@@ -91,7 +111,12 @@ def age(value: object) -> object:
         expected = f"a whole number from {YOUNGEST_YEARS} to {OLDEST_YEARS} or a range"
         raise ValueError(f"takes {expected}, not {shown(repr(value))}")
     named = lexicon()["age"].find(str(value))
-    return age_of(value if named is None else named.value)
+    if named is not None:
+        return age_of(named.value)
+    from prompting.parser.years import bare_years  # the parser needs this module
+
+    years = bare_years(fold(value)) if isinstance(value, str) and value.strip().isalpha() else None
+    return age_of(value if years is None else years)
 
 
 def phrases(value: object) -> tuple[str, ...]:
@@ -109,7 +134,10 @@ def several(attribute: str) -> Check:
 
     def check(value: object) -> object:
         topic = lexicon()[attribute]
-        entries = ((word, topic.find(word)) for word in phrases(value))
+        given = phrases(value)
+        for word in given:
+            _refuse_answer(word)
+        entries = ((word, topic.find(word)) for word in given)
         return tuple(
             dict.fromkeys(word if entry is None else entry.value for word, entry in entries)
         )

@@ -6,6 +6,11 @@ from typing import Final
 from prompting.errors import UnreadableText, shown
 
 _WEIGHTED: Final = re.compile(r"[(\[{<][^()\[\]{}<>]*:\s*[-+]?[0-9.]+\s*[)\]}>]")
+# "man:1.3", "hat::2", "smiling++": weights without brackets; "16:9" and "age:35" are none.
+_BARE_WEIGHT: Final = re.compile(
+    r"[^\W\d_][\w-]*:[-+]?\d*\.\d+(?!\w)|[^\W\d_][\w-]*::\s*[-+]?\d[\d.]*"
+    r"|(?<!\w)(?![cC]\+\+)[^\W_]+(?:\+\++|--+)(?!\w)"
+)
 _CLOSED_BY: Final = {"(": ")", "[": "]", "{": "}"}
 _BRACKETS: Final = re.compile(r"[()\[\]{}]")
 
@@ -16,7 +21,7 @@ def without_brackets(text: str, instead: str) -> str:
     A bracket may set words apart, "(about 35)". Raises UnreadableText if it gives them weights,
     "(word:1.2)" or "((word))", or is not closed.
     """
-    if weighted := _WEIGHTED.search(text):
+    if weighted := _WEIGHTED.search(text) or _BARE_WEIGHT.search(text):
         raise UnreadableText(
             f'"{shown(weighted[0])}": weights are not offered, write the words alone'
         )

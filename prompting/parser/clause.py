@@ -34,6 +34,7 @@ _AFTER_NEGATION = ARTICLES | {
     "use", "want", "any", "to", "do", "please", "need", "get",
 }  # fmt: skip
 _ON = frozenset({"on", "over", "under", "across", "around", "above", "below", "near"})
+_NOT = frozenset({"not", "never", "isn't", "aren't", "wasn't", "weren't", "hardly", "barely"})
 _PRONOUNS = frozenset({"she", "he"})
 _STANDING = frozenset({"", "standing", "posing", "stands", "sitting", "sits", "is standing"})
 
@@ -61,7 +62,7 @@ class Clause:
         plain = self._plain(at)
         if plain in NEGATIONS:
             self._keep_unknown(at)
-            return self._negation(at + 1)
+            return self._negation(at + 1, plain)
         if plain in _PRONOUNS:
             self._keep_unknown(at)
             return at + 1
@@ -226,18 +227,30 @@ class Clause:
         first, _, more = self._plain(at).partition(" ")
         return bool(more) and first in PREPOSITIONS and not self.tokens[at].asks
 
-    def _negation(self, at: int) -> int:
+    def _negation(self, at: int, negator: str) -> int:
         """What follows "without": one thing, and further ones after "or" and "nor"."""
+        first = at
         while True:
             while at < len(self.tokens) and self._plain(at) in _AFTER_NEGATION:
                 at += 1
             end = self._end_of_negated(at)
             if end > at:
-                self.notes.refuse(written_text(self.tokens[at:end]))
+                self._refuse(self.tokens[at:end], negator)
+            elif end == first:
+                self.notes.remove(negator, "refuses nothing that is named")
             if self._plain(end) in {"or", "nor"} or (end > at and self._goes_on(end)):
                 at = end + 1
                 continue
             return end
+
+    def _refuse(self, group: Sequence[Token], negator: str) -> None:
+        """ "not | a smiling man" is a man; "no smiling man" is none."""
+        length = is_person(group)
+        if negator in _NOT and 0 < length < len(group):
+            self.notes.refuse(written_text(group[:-length]))
+            read_group(group[-length:], self.notes)
+        else:
+            self.notes.refuse(written_text(group))
 
     def _end_of_negated(self, at: int) -> int:
         """ "people in the background" is one thing; "glasses" and "a dog in the park" are not."""

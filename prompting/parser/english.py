@@ -17,6 +17,7 @@ from prompting.parser.words import (
     ARTICLES,
     BOUNDARIES,
     IN_THE_BACKGROUND,
+    NEGATIONS,
     Token,
     plain_text,
     tokens_of,
@@ -81,10 +82,18 @@ class EnglishReader:
             copula += 1
         if named and copula == len(tokens) == at + 1 and ":" in end:
             self._topic, self._is_named = named, True
+            self._notes.remove(written_text(tokens), "only names what follows")
             return True
         if named and at + 1 < copula < len(tokens):
+            said = {token.plain for token in tokens[copula:]}
+            if said <= BOUNDARIES | ARTICLES:  # "glasses: is no"
+                if said & NEGATIONS:
+                    self._notes.refuse(tokens[at].written)
+                return bool(said & NEGATIONS)
             self._topic = named
             self._say_of_topic(named, tokens[copula:], surely=True)
+            if not {named, *(HAIR if named in HAIR else ())} & set(self._notes.values):
+                self._notes.remove(tokens[at].written, "only names what is said of it")
             return True
         surely, self._is_named = self._is_named, False
         return bool(self._topic) and self._say_of_topic(self._topic or "", tokens, surely)
@@ -109,7 +118,9 @@ class EnglishReader:
             elif name == "background" and BOUNDARIES.isdisjoint(t.plain for t in piece):
                 self._notes.ask(name, phrase_of(piece), written_text(piece))
             elif noun and len(piece) <= 3 and BOUNDARIES.isdisjoint(t.plain for t in piece):
-                read_group((*piece, Token(noun, noun)), self._notes)
+                whole = (*piece, Token(noun, noun))
+                if not read_group(whole, self._notes):
+                    self._notes.keep(phrase_of(whole))
             elif name == "light" and len(piece) <= 3 and not known:
                 self._notes.keep(f"{written_text(piece)} light")
             else:

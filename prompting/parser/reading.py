@@ -7,7 +7,7 @@ from typing import Final
 from prompting.ages import AgeRange, age_of
 from prompting.lexicon import WORN, fold, lexicon, speech
 from prompting.schema import ACCESSORIES, SEVERAL
-from prompting.values import MAX_WORD_CHARACTERS
+from prompting.values import MAX_WORD_CHARACTERS, is_answer
 
 Value = str | bool | tuple[str, ...]
 
@@ -45,7 +45,7 @@ class Notes:
 
     def ask(self, attribute: str, value: str, words: str) -> None:
         """An attribute; a second, other value of the same one is kept as the words it came in."""
-        if len(value) > MAX_WORD_CHARACTERS:
+        if len(value) > MAX_WORD_CHARACTERS or (is_answer(value) and value != WORN):
             self.keep(words)
         elif attribute in SEVERAL:
             earlier = self.values.get(attribute, ())
@@ -133,4 +133,5 @@ def _says_as_much(attribute: str, value: Value, other: Value) -> bool:
 
 def _near(years: int | AgeRange, roughly: AgeRange) -> bool:
     youngest, oldest = (years, years) if isinstance(years, int) else (years.youngest, years.oldest)
-    return roughly.youngest - 10 <= oldest and youngest <= roughly.oldest + 10
+    is_last = roughly.oldest >= 85  # nothing is said of those beyond
+    return roughly.youngest - 10 <= oldest and (is_last or youngest <= roughly.oldest + 10)

@@ -5,12 +5,13 @@ import unicodedata
 from typing import Final
 
 from prompting.errors import UnreadableText
-from prompting.parser.chinese import HAN, KANA, read_chinese
+from prompting.parser.chinese import HAN, KANA, read_chinese, spread
 from prompting.parser.english import EnglishReader
 from prompting.parser.reading import Notes, Reading
+from prompting.parser.refusals import plainly
 from prompting.weights import without_brackets
 
-MAX_TEXT_CHARACTERS: Final = 20_000
+MAX_TEXT_CHARACTERS: Final = 4_000
 _CLAUSE_END: Final = re.compile(
     r"([,;!?，。；！？、\r\n]+|\.+(?=\s|$)"
     r"|:(?=\s|$)|(?<=[\u3400-\u9fff]):"
@@ -34,7 +35,7 @@ def read(text: str) -> Reading:
     plain = unicodedata.normalize("NFKC", text).replace("’", "'")  # "isn’t" is "isn't"
     notes = Notes()
     english = EnglishReader(notes)
-    parts = _CLAUSE_END.split(without_brackets(plain, ","))
+    parts = _CLAUSE_END.split(spread(plainly(without_brackets(plain, ","))))
     for clause, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
         if KANA.search(clause):
             notes.keep(clause.strip())

@@ -10,6 +10,7 @@ from typing import Final
 from prompting.lexicon import fold, lexicon, speech
 from prompting.parser.reading import Notes
 from prompting.parser.years import DECADE, YEARS, decade_in, years_in
+from prompting.schema import ACCESSORIES
 
 ARTICLES: Final = frozenset(
     {"a", "an", "the", "his", "her", "their", "my", "our", "its", "some", "any"}
@@ -30,7 +31,9 @@ PREPOSITIONS: Final = frozenset({
 })  # fmt: skip
 NEGATIONS: Final = frozenset({
     "without", "no", "not", "never", "isn't", "aren't", "doesn't", "don't", "didn't", "hasn't",
-    "avoid", "exclude", "nor",
+    "avoid", "exclude", "nor", "neither", "wasn't", "weren't", "won't", "can't", "cannot",
+    "shouldn't",
+    "mustn't", "haven't", "hadn't", "wouldn't", "dont", "isnt", "doesnt", "hardly", "barely",
 })  # fmt: skip
 # A group with one of these inside speaks of two things ("a car next to a man").
 RELATIONS: Final = ARTICLES | {"of", "to", "from", "by", "for", "or", "like"}
@@ -52,6 +55,7 @@ _JOINED: Final = (
 )
 
 
+_ABSENT: Final = re.compile(r"(?:-?less|-free)$")  # "hatless", "glasses-free"
 _APERTURE: Final = re.compile(r"f/?\d{1,2}(?:\.\d)?")
 
 
@@ -73,7 +77,7 @@ def tokens_of(clause: str, notes: Notes) -> list[Token]:
     for long, short in speech().reduced:
         clause = long.sub(short, clause)
     words = [Token(word, _plain(word)) for word in clause.split()]
-    words = [token for word in words for token in _split(word)]
+    words = [token for word in words for token in _split(word) if not _is_absent(token, notes)]
     words = list(_joined_at(words, _measures(words)))
     words = list(_joined_at(words, _expressions(words)))
     kept = []
@@ -100,6 +104,19 @@ def written_text(tokens: Iterable[Token]) -> str:
 
 def _plain(word: str) -> str:
     return fold(word).strip("\"'“”*")
+
+
+def _is_absent(word: Token, notes: Notes) -> bool:
+    """Notes down what "hatless" and "glasses-free" refuse; whether a word is one of these."""
+    thing = _ABSENT.sub("", word.plain)
+    if thing == word.plain:
+        return False
+    for name in (thing, f"{thing}s"):
+        attribute, _ = lexicon().heard.get(name, ("", ""))
+        if attribute in ACCESSORIES or any(name in lexicon()[a].nouns for a in ACCESSORIES):
+            notes.refuse(name)
+            return True
+    return False
 
 
 def _split(word: Token) -> Iterator[Token]:

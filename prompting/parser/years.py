@@ -43,10 +43,17 @@ DECADE: Final = re.compile(
 BARE: Final = re.compile(rf"{_ABOUT}{_NUMBER}|({'|'.join(_DECADES)})")
 
 _DIGITS: Final = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2}
-_NUMERAL: Final = r"(?:\d{1,3}|[一二三四五六七八九]?十[一二三四五六七八九]?|[一二三四五六七八九两])"
+_DIGIT: Final = "[一二三四五六七八九两]"
+_NUMERAL: Final = (
+    rf"(?:\d{{1,3}}|一?百(?:零?{_DIGIT}|{_DIGIT}?十{_DIGIT}?)?|{_DIGIT}?十{_DIGIT}?|{_DIGIT})"
+)
+# 十七八岁 is 17 to 18, 七八十岁 70 to 80, 三十出头 a little over 30.
 CHINESE_YEARS: Final = re.compile(
-    rf"(?:年龄)?(?:大约|大概|约)?(?:(?P<tens>[二三四五六七八九]?十)(?:多|几|来)|(?P<from>{_NUMERAL})"
-    rf"(?:\s*(?:-|–|~|到|至)\s*(?P<to>{_NUMERAL}))?)\s*岁(?:左右|上下|出头)?"
+    rf"(?:年龄)?(?:大约|大概|约)?(?<![零一二三四五六七八九十百千万两\d.])(?:"
+    rf"(?P<before>{_DIGIT}?十)?(?P<one>{_DIGIT})(?P<other>{_DIGIT})(?P<ten>十)?多?\s*岁(?:左右|上下)?"
+    rf"|(?P<just>{_DIGIT}?十|[1-9]0)\s*岁?\s*出头"
+    rf"|(?:(?P<tens>[二三四五六七八九]?十)(?:多|几|来)|(?P<from>{_NUMERAL})"
+    rf"(?:\s*(?:-|–|~|到|至)\s*(?P<to>{_NUMERAL}))?)\s*岁(?:左右|上下|半|多)?)"
 )
 
 
@@ -75,10 +82,25 @@ def bare_years(words: str) -> str | None:
 
 def chinese_years_in(matched: re.Match[str]) -> str | None:
     """The age in a match of CHINESE_YEARS; None if nobody can be that old."""
+    if matched["one"]:
+        return _pair_of_years(matched)
+    if matched["just"]:
+        youngest = _numeral(matched["just"])
+        return _age(f"{youngest}-{youngest + 4}")
     if matched["tens"]:
         return str(age_of(f"{_numeral(matched['tens'])}s"))
     numbers = [_numeral(part) for part in (matched["from"], matched["to"]) if part]
     return _age("-".join(map(str, numbers)))
+
+
+def _pair_of_years(matched: re.Match[str]) -> str | None:
+    """Two neighbours among numbers: 八九岁, 十七八岁, 七八十岁."""
+    first, last = _DIGITS[matched["one"]], _DIGITS[matched["other"]]
+    tens = _numeral(matched["before"]) if matched["before"] else 0
+    times = 10 if matched["ten"] else 1
+    if first >= last or (tens and times > 1):
+        return None
+    return _age(f"{tens + first * times}-{tens + last * times}")
 
 
 def _age(words: str) -> str | None:
@@ -97,5 +119,9 @@ def _number(words: str) -> int:
 def _numeral(words: str) -> int:
     if words.isdecimal():
         return int(words)
+    hundred, is_more, words = words.rpartition("百")
+    if is_more:
+        rest = words.removeprefix("零")
+        return 100 * (_DIGITS[hundred] if hundred else 1) + (_numeral(rest) if rest else 0)
     tens, ten, ones = words.rpartition("十")
     return 10 * (_DIGITS[tens] if tens else 1) * bool(ten) + (_DIGITS[ones] if ones else 0)

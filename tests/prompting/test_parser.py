@@ -194,8 +194,8 @@ def test_weights_are_refused_clearly(text: str) -> None:
 
 def test_a_text_beyond_reading_is_refused() -> None:
     assert read("word " * (MAX_TEXT_CHARACTERS // 5)).phrases
-    assert read("a smiling man, " * 600).values == {"expression": "smiling", "gender": "man"}
+    assert read("a smiling man, " * 250).values == {"expression": "smiling", "gender": "man"}
     assert read("红色的" * 1000).phrases  # in linear time
-    assert read("一位微笑的男人，" * 1200).values == {"expression": "smiling", "gender": "man"}
+    assert read("一位微笑的男人，" * 500).values == {"expression": "smiling", "gender": "man"}
     with pytest.raises(UnreadableText, match=str(MAX_TEXT_CHARACTERS)):
         read("x" * (MAX_TEXT_CHARACTERS + 1))
