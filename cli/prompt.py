@@ -72,7 +72,7 @@ def _tell(plan: "PromptPlan", wording: "Wording") -> None:
     say(first=f'"{plan.prompt}"')
     if plan.negative_prompt:
         tokens = len(wording.pieces(plan.negative_prompt))
-        say(f'not: "{plan.negative_prompt}" (another {tokens} tokens)')
+        say(f'not: "{plan.negative_prompt}" (its own tokens: {tokens})')
     saved = plan.baseline_tokens - plan.tokens
     share = f", {100 * saved / plan.baseline_tokens:.0f} % fewer" if saved > 0 else ""
     say(f"{plan.tokens} tokens; {plan.baseline_tokens} in ordinary words{share}")
