@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from cache import LayoutMonitor, PrefixPool, PromptUse, SegmentOrder, SegmentUse
+from fusion.stages.condition import padded
 from fusion.trace import Notes
 from models import PrefixCachedTextEncoder, load_pool, save_pool
 from prompting import Layout, PromptPlan, Tokenizer, count_tokens, joined
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _WARMED: Final = 32  # prompts encoded ahead when the order changes
 
@@ -85,7 +83,8 @@ class PromptMemory:
             self._monitor.switch(order)
             self.layout = Layout(order=order.names, version=order.version)
             hottest = self._monitor.hottest(_WARMED)
-            self._encoder.warm([_input_ids(prompt, tokenizer) for prompt in hottest])
+            texts = [joined(use.words for use in prompt) for prompt in hottest]
+            self._encoder.warm([padded(text, tokenizer).input_ids[0] for text in texts])
         notes.decided(
             f"layout {order.version}: recent prompts reuse more in the order "
             f"{', '.join(order.names)}; {len(hottest)} prompts warmed"
@@ -97,16 +96,3 @@ def _use_of(plan: PromptPlan, tokenizer: Tokenizer) -> PromptUse:
         SegmentUse(segment.attribute, segment.text, count_tokens(segment.text, tokenizer))
         for segment in plan.segments
     )
-
-
-def _input_ids(prompt: PromptUse, tokenizer: Any) -> Tensor:
-    text = joined(use.words for use in prompt)
-    encoded = tokenizer(
-        text,
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    )
-    ids: Tensor = encoded.input_ids[0]
-    return ids

@@ -84,13 +84,7 @@ def condition(
 
 def encode_text(text: str, tokenizer: Any, encoder: PrefixCachedTextEncoder) -> Encoded:
     """The states of a prompt padded to the encoder's positions."""
-    tokens = tokenizer(
-        text,
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    )
+    tokens = padded(text, tokenizer)
     model = encoder.text_model
     # Only text encoders that were trained with a padding mask are given one, as in diffusers; what
     # a mask hides depends on the prompt's end, so beginnings are not shared.
@@ -99,6 +93,17 @@ def encode_text(text: str, tokenizer: Any, encoder: PrefixCachedTextEncoder) -> 
         return Encoded(model(ids, attention_mask=mask)[0], ids.numel(), 0)
     states = encoder.encode(tokens.input_ids)
     return Encoded(states.hidden, states.positions_computed, states.positions_reused)
+
+
+def padded(text: str, tokenizer: Any) -> Any:
+    """input_ids and attention_mask [1, positions], as diffusers' pipelines pad a prompt."""
+    return tokenizer(
+        text,
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    )
 
 
 def _text(
