@@ -20,7 +20,8 @@ if TYPE_CHECKING:
         verify_bundle,
     )
     from models.components import Components, load_components
-    from models.denoiser import DenoiserModule, KeyValueDenoiser, Projections
+    from models.denoiser import KeyValueDenoiser, Projections
+    from models.denoiser_module import DenoiserModule, Drawn
     from models.errors import (
         BundleCorrupt,
         BundleNotFound,
@@ -65,7 +66,8 @@ _HOMES = {
         "verify_bundle",
     ),
     "components": ("Components", "load_components"),
-    "denoiser": ("DenoiserModule", "KeyValueDenoiser", "Projections"),
+    "denoiser": ("KeyValueDenoiser", "Projections"),
+    "denoiser_module": ("DenoiserModule", "Drawn"),
     "errors": (
         "BundleCorrupt",
         "BundleNotFound",
@@ -117,6 +119,7 @@ __all__ = [
     "Defaults",
     "DenoiserModule",
     "DeviceUnavailable",
+    "Drawn",
     "Draws",
     "Face",
     "FaceAnalyser",

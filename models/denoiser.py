@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -19,9 +19,11 @@ from diffusers.models.embeddings import (
 from torch import Tensor, nn
 
 from cache import Digest, digest
+from models.denoiser_module import DenoiserModule, Drawn
 from models.denoiser_view import DenoiserView, Given
 from models.errors import ConditionsRejected, PipelineUnsupported
 from models.key_values import KeyValueLayout, KeyValues, RowConditions
+from models.packed_convolution import packing_pays
 from models.text_fingerprint import WeightsWatch
 
 
@@ -30,40 +32,6 @@ class Projections(NamedTuple):
 
     text: int = 0
     identity: int = 0
-
-
-class DenoiserModule(nn.Module):
-    """The denoiser as a module of flat tensors, for torch.export, torch.compile, ONNX, TensorRT.
-
-    It holds no weights that project K and V: those are inputs, packed as KeyValues have them.
-    """
-
-    def __init__(self, view: nn.Module) -> None:
-        super().__init__()
-        self.unet = view
-
-    def forward(
-        self,
-        latents: Tensor,
-        timesteps: Tensor,
-        text: Tensor,
-        identity: Tensor | None = None,
-        identity_scales: Tensor | None = None,
-        text_embeds: Tensor | None = None,
-        time_ids: Tensor | None = None,
-    ) -> Tensor:
-        """Noise [rows, channels, height, width]; every input has the rows first."""
-        added = None
-        if text_embeds is not None:
-            added = {"text_embeds": text_embeds, "time_ids": time_ids}
-        noise = self.unet(
-            latents,
-            timesteps,
-            encoder_hidden_states=Given(text, identity, identity_scales),
-            added_cond_kwargs=added,
-            return_dict=False,
-        )[0]
-        return cast("Tensor", noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +43,31 @@ class _Parts:
     watch: WeightsWatch
 
     @classmethod
-    def of(cls, unet: UNet2DConditionModel) -> _Parts:
-        view = DenoiserView.of(unet)
+    def of(cls, unet: UNet2DConditionModel, packed: bool) -> _Parts:
+        view = DenoiserView.of(unet, packed)
         projecting = [part for layer in view.layers for part in (layer.to_k, layer.to_v)]
         if view.identities:
             _check_projection(unet.encoder_hid_proj)
             projecting += [unet.encoder_hid_proj, *view.identities]
-        return cls(view, DenoiserModule(view.unet), WeightsWatch(nn.ModuleList(projecting)))
+        parts = cls(view, DenoiserModule(view.unet), WeightsWatch(nn.ModuleList(projecting)))
+        if packed:
+            parts.pack(unet)
+        return parts
+
+    def pack(self, unet: UNet2DConditionModel) -> None:
+        """Let the convolutions prepare for the size the model was trained on, and for no other."""
+        config: Any = unet.config
+        side = config.sample_size
+        height, width = (side, side) if isinstance(side, int) else side
+        rows = 1
+        with torch.no_grad():
+            self.module(
+                torch.zeros(rows, config.in_channels, height, width),
+                torch.zeros(rows, dtype=torch.long),
+                torch.zeros(rows, 1, self.view.layout.width),
+                text_embeds=_blank_text_embeds(unet, rows),
+                time_ids=torch.zeros(rows, 6) if _is_sdxl(unet) else None,
+            )
 
 
 class KeyValueDenoiser:
@@ -94,11 +80,16 @@ class KeyValueDenoiser:
     Thread-safe.
     """
 
-    def __init__(self, unet: UNet2DConditionModel) -> None:
-        """Raises PipelineUnsupported for a UNet with conditions or attention of another kind."""
+    def __init__(self, unet: UNet2DConditionModel, pack: bool = False) -> None:
+        """pack: prepare the convolutions once for a CPU (PackedConvolution), where that pays: a
+        step is a fifth faster, equal to rounding, and later changes of their weights are not seen.
+
+        Raises PipelineUnsupported for a UNet with conditions or attention of another kind.
+        """
         _check_conditions(unet)
         self.unet = unet
-        self._parts = _Parts.of(unet)  # one assignment: threads read it
+        self._packed = pack and packing_pays(unet)
+        self._parts = _Parts.of(unet, self._packed)  # one assignment: threads read it
         self._projections = Projections()
         self._lock = threading.Lock()
 
@@ -168,21 +159,42 @@ class KeyValueDenoiser:
         Rows do not know of each other: conditions, scales and timesteps are each row's own.
         Raises ConditionsRejected.
         """
-        self._resume()
-        parts = self._current()
-        self._check(latents, timesteps, conditions, parts.view)
-        identity = conditions.identity
+        return self.predict_whole(latents, timesteps, conditions).noise
+
+    def predict_whole(self, latents: Tensor, timesteps: Tensor, conditions: RowConditions) -> Drawn:
+        """As `predict`, with the deep features, from which `predict_shallow` may draw a while."""
+        parts = self._ready(latents, timesteps, conditions)
         with torch.no_grad():
-            noise = parts.module(
+            return parts.module.whole(
                 latents,
                 timesteps,
-                conditions.text.packed,
-                None if identity is None else identity.packed,
-                conditions.identity_scales,
+                _given(conditions),
                 conditions.text_embeds,
                 conditions.time_ids,
             )
-        return cast("Tensor", noise)
+
+    def predict_shallow(
+        self, latents: Tensor, timesteps: Tensor, conditions: RowConditions, deep: Tensor
+    ) -> Tensor:
+        """The noise by the UNet's outermost blocks and the deep features of an earlier step.
+
+        Approximate. deep: of the same rows, from `predict_whole`. Raises ConditionsRejected.
+        """
+        parts = self._ready(latents, timesteps, conditions)
+        if deep.shape[0] != latents.shape[0] or deep.shape[2:] != latents.shape[2:]:
+            raise ConditionsRejected(
+                f"deep features are {list(deep.shape)}, the latents {list(latents.shape)}: give "
+                "those of the same rows, from predict_whole"
+            )
+        with torch.no_grad():
+            return parts.module.shallow(
+                latents,
+                timesteps,
+                _given(conditions),
+                deep,
+                conditions.text_embeds,
+                conditions.time_ids,
+            )
 
     def text_key(self, states: Digest) -> Digest:
         """Under what the K and V of these text states are remembered.
@@ -215,11 +227,17 @@ class KeyValueDenoiser:
             }
         )
 
+    def _ready(self, latents: Tensor, timesteps: Tensor, conditions: RowConditions) -> _Parts:
+        self._resume()
+        parts = self._current()
+        self._check(latents, timesteps, conditions, parts.view)
+        return parts
+
     def _current(self) -> _Parts:
         parts = self._parts
         if parts.view.stale:
             _check_conditions(self.unet)
-            self._parts = parts = _Parts.of(self.unet)
+            self._parts = parts = _Parts.of(self.unet, self._packed)
         return parts
 
     def _resume(self) -> None:
@@ -248,13 +266,34 @@ class KeyValueDenoiser:
                 )
         if conditions.identity is not None and not view.identities:
             raise ConditionsRejected("an identity is given, and no FaceID adapter is loaded")
-        needed = self.unet.config.addition_embed_type == "text_time"
+        needed = _is_sdxl(self.unet)
         if {conditions.text_embeds is not None, conditions.time_ids is not None} != {needed}:
             raise ConditionsRejected(
                 "this denoiser needs text_embeds and time_ids (it is SDXL's)"
                 if needed
                 else "this denoiser takes no text_embeds and time_ids (they are for SDXL)"
             )
+
+
+def _given(conditions: RowConditions) -> Given:
+    identity = conditions.identity
+    return Given(
+        conditions.text.packed,
+        None if identity is None else identity.packed,
+        conditions.identity_scales,
+    )
+
+
+def _is_sdxl(unet: UNet2DConditionModel) -> bool:
+    return bool(unet.config.addition_embed_type == "text_time")
+
+
+def _blank_text_embeds(unet: UNet2DConditionModel, rows: int) -> Tensor | None:
+    if not _is_sdxl(unet):
+        return None
+    config: Any = unet.config
+    width = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+    return torch.zeros(rows, width)
 
 
 def _check_conditions(unet: UNet2DConditionModel) -> None:
@@ -274,6 +313,12 @@ def _check_conditions(unet: UNet2DConditionModel) -> None:
         raise PipelineUnsupported(
             "this UNet takes conditions beyond text, identity and SDXL's sizes: use a denoiser of "
             "Stable Diffusion 1.5 or SDXL"
+        )
+    outermost = type(unet.down_blocks[0]).__name__
+    if outermost not in ("DownBlock2D", "CrossAttnDownBlock2D"):
+        raise PipelineUnsupported(
+            f"this UNet begins with {outermost}, expected a denoiser of Stable Diffusion 1.5 or "
+            "SDXL"
         )
     if config.encoder_hid_dim_type not in (None, "ip_image_proj") or (
         getattr(unet, "text_encoder_hid_proj", None) is not None

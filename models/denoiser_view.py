@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from models.errors import PipelineUnsupported
 from models.key_values import KeyValueLayout, unpacked
+from models.packed_convolution import PackedConvolution, packs
 
 _IDENTITY = (IPAdapterAttnProcessor, IPAdapterAttnProcessor2_0, IPAdapterXFormersAttnProcessor)
 # All of these compute plain attention, each in its own way.
@@ -99,9 +100,12 @@ class DenoiserView:
     _seen: tuple[tuple[nn.Module, dict[str, object]], ...] = field(repr=False)
 
     @classmethod
-    def of(cls, unet: nn.Module) -> DenoiserView:
-        """Raises PipelineUnsupported for attention of another kind."""
-        root = _Copier()
+    def of(cls, unet: nn.Module, packed: bool = False) -> DenoiserView:
+        """packed: with convolutions that hold their weights once more, as oneDNN wants them.
+
+        Raises PipelineUnsupported for attention of another kind.
+        """
+        root = _Copier(packed)
         view = root.copied(unet, encoder_hid_proj=None)
         layers = tuple(root.layers)
         return cls(
@@ -118,17 +122,22 @@ class DenoiserView:
 
 
 class _Copier:
-    """Copies what lies on the way to cross-attention, and notes what it met."""
+    """Copies what lies on the way to cross-attention (or to a convolution that is packed), and
+    notes what it met.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, packed: bool) -> None:
+        self.packed = packed
         self.layers: list[Any] = []
         self.widths: list[int] = []
         self.seen: list[tuple[nn.Module, dict[str, object]]] = []
 
     def copied(self, module: nn.Module, **replaced: nn.Module | None) -> nn.Module:
-        """The module itself if no cross-attention is in it; otherwise a copy without its own."""
+        """The module itself if nothing in it is replaced; otherwise a copy without its own."""
         if isinstance(module, Attention) and module.is_cross_attention:
             return self._attention(module)
+        if self.packed and packs(module):
+            return PackedConvolution(cast("nn.Conv2d", module))
         children = {
             name: replaced[name]
             if name in replaced
