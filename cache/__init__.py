@@ -5,6 +5,7 @@ from cache.identities import IdentityKey, IdentityStore
 from cache.keys import Digest, digest, digest_array, digest_bytes, digest_file
 from cache.lease import Lease
 from cache.lru import ByteLRU
+from cache.once import OnceEach
 from cache.prefix_pool import PrefixPool
 from cache.prefix_records import Namespace, PoolRecord, Scope
 from cache.prefix_statistics import PrefixStatistics
@@ -27,6 +28,7 @@ __all__ = [
     "Lease",
     "Leased",
     "Namespace",
+    "OnceEach",
     "PoolRecord",
     "PrefixPool",
     "PrefixStatistics",

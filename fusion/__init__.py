@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fusion.colour import ColourMatch
+    from fusion.complexity import StepSettings
     from fusion.engine import Engine
     from fusion.errors import (
         BackendUnavailable,
+        DrawingFailed,
         EngineBusy,
         EngineClosed,
         FaceAnalysisMissing,
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
         TaskExpired,
         Unsupported,
     )
+    from fusion.fast import FastSettings
     from fusion.mask import MaskShape, soft_mask
     from fusion.placement import FacePlacement
+    from fusion.pressure import Pressure, PressureSettings
     from fusion.progress import Event, EventKind, Handle
     from fusion.prompt_memory import PromptMemory, PromptSettings
     from fusion.provenance import read_labels, save
@@ -42,9 +46,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "colour": ("ColourMatch",),
+    "complexity": ("StepSettings",),
     "engine": ("Engine",),
     "errors": (
         "BackendUnavailable",
+        "DrawingFailed",
         "EngineBusy",
         "EngineClosed",
         "FaceAnalysisMissing",
@@ -59,8 +65,10 @@ _HOMES = {
         "TaskExpired",
         "Unsupported",
     ),
+    "fast": ("FastSettings",),
     "mask": ("MaskShape", "soft_mask"),
     "placement": ("FacePlacement",),
+    "pressure": ("Pressure", "PressureSettings"),
     "progress": ("Event", "EventKind", "Handle"),
     "prompt_memory": ("PromptMemory", "PromptSettings"),
     "provenance": ("read_labels", "save"),
@@ -76,6 +84,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "BackendUnavailable",
     "ColourMatch",
+    "DrawingFailed",
     "Engine",
     "EngineBusy",
     "EngineClosed",
@@ -84,6 +93,7 @@ __all__ = [
     "EventKind",
     "FaceAnalysisMissing",
     "FacePlacement",
+    "FastSettings",
     "FusionCancelled",
     "FusionError",
     "FusionRequest",
@@ -100,6 +110,8 @@ __all__ = [
     "InvalidWeights",
     "MaskShape",
     "PictureReport",
+    "Pressure",
+    "PressureSettings",
     "PromptMemory",
     "PromptSettings",
     "Reference",
@@ -108,6 +120,7 @@ __all__ = [
     "Role",
     "Stage",
     "StageRecord",
+    "StepSettings",
     "TaskExpired",
     "TaskState",
     "Trace",

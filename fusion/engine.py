@@ -1,4 +1,4 @@
-"""The engine: requests in, portraits out, one at a time and in order."""
+"""The engine: requests in, portraits out, all of them through one denoising loop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -14,12 +15,15 @@ from typing import TYPE_CHECKING, Final, Self
 import torch
 
 from fusion.errors import BackendUnavailable, EngineBusy, EngineClosed, FusionCancelled, TaskExpired
+from fusion.loop import StepLoop
+from fusion.pressure import PressurePolicy
 from fusion.progress import ENDING, Handle
 from fusion.prompt_memory import PromptMemory
 from fusion.request import FusionRequest, ResolvedRequest, resolve
 from fusion.result import FusionResult
 from fusion.run import Run
 from fusion.settings import EngineSettings
+from fusion.shared import Shared
 from fusion.source import BundleSource, ModelSource, PipelineSource, check_supported
 from fusion.stages.analyse import Analyser, face_store
 from fusion.stages.condition import KeyValueStore, encode_text
@@ -27,7 +31,14 @@ from fusion.stages.photos import references_of
 from fusion.stages.prompt import write_prompt
 from fusion.task import FusionTask, TaskState
 from fusion.trace import Notes, Stage
-from models import choose_device, choose_precision, open_bundle
+from fusion.worker import Worker
+from models import (
+    choose_device,
+    choose_precision,
+    open_bundle,
+    release_team,
+    single_threaded,
+)
 from prompting import PromptPlan
 
 if TYPE_CHECKING:
@@ -36,31 +47,39 @@ if TYPE_CHECKING:
 BACKENDS: Final = ("auto", "eager")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Job:
-    request: FusionRequest
-    resolved: ResolvedRequest
     handle: Handle
+    run: Run
 
 
 class Engine:
     """Draws portraits with one set of models, which it loads on first use and keeps.
 
-    Safe to share between threads: requests wait in a bounded queue and are drawn in order. The
-    drawing thread lives as long as there is something to draw.
+    Safe to share between threads. Requests wait in a bounded queue and are begun in order; those in
+    work share one denoising loop, whatever they ask for. Photos and prompts are read, and pictures
+    decoded, beside it. Threads live as long as there is something to do.
     """
 
     def __init__(self, source: ModelSource, settings: EngineSettings | None = None) -> None:
         """An engine over any source of models; `load` and `from_diffusers` are the usual ways."""
+        settings = settings or EngineSettings()
         self._source = source
-        self._settings = settings or EngineSettings()
-        self._faces = face_store(self._settings.face_store_max_bytes)
-        self._prompts = PromptMemory(self._settings.prompts)
-        self._key_values = KeyValueStore(self._settings.key_values_max_bytes)
+        self._settings = settings
+        self._shared = Shared(
+            source=source,
+            faces=face_store(settings.face_store_max_bytes),
+            prompts=PromptMemory(settings.prompts),
+            key_values=KeyValueStore(settings.key_values_max_bytes),
+            settings=settings,
+        )
+        self._pressure = PressurePolicy(settings.pressure)
+        self._preparer = Worker("limner-prepare", single_threaded)
+        self._loop = StepLoop(lambda: source.drawer().denoiser, settings.largest_batch)
+        self._finisher = Worker("limner-finish", single_threaded)
         self._waiting: deque[_Job] = deque()
+        self._active: dict[_Job, None] = {}
         self._changed = threading.Condition()
-        self._worker: threading.Thread | None = None
-        self._current: Handle | None = None
         self._closed = False
 
     @classmethod
@@ -115,18 +134,18 @@ class Engine:
 
         Raises BundleCorrupt, DeviceUnavailable, PoolFileRejected.
         """
-        self._prompts.encoder(self._source.drawer().text_encoder)
+        self.prompts.encoder(self._source.drawer().text_encoder)
         return self
 
     @property
     def prompts(self) -> PromptMemory:
         """What is remembered of prompts: the pool and its statistics, the layout in force."""
-        return self._prompts
+        return self._shared.prompts
 
     @property
     def key_values(self) -> KeyValueStore:
         """The denoiser's keys and values of texts and identities, and their statistics."""
-        return self._key_values
+        return self._shared.key_values
 
     def encode_prompts(self, requests: Iterable[FusionRequest]) -> Iterator[PromptPlan]:
         """Encode the words of requests without drawing, so that the same words cost nothing later;
@@ -135,10 +154,10 @@ class Engine:
         Raises what `resolve` raises, and PromptTooLong.
         """
         drawer = self._source.drawer()
-        encoder = self._prompts.encoder(drawer.text_encoder)
+        encoder = self.prompts.encoder(drawer.text_encoder)
         positions = int(drawer.tokenizer.model_max_length)
         for request in requests:
-            words, layout = self.resolve(request).words, self._prompts.layout
+            words, layout = self.resolve(request).words, self.prompts.layout
             plan = write_prompt(words, drawer.tokenizer, positions, Notes(), layout)
             for text in (plan.prompt, plan.negative_prompt):
                 encode_text(text, drawer.tokenizer, encoder)
@@ -179,13 +198,16 @@ class Engine:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            if cancel:
-                for job in self._waiting:
-                    job.handle.cancel()
-                if self._current is not None:
-                    self._current.cancel()
-            worker = self._worker
-        if worker is not None and worker is not threading.current_thread():
+            jobs = [*self._waiting, *self._active]
+        if cancel:
+            for job in jobs:
+                job.handle.cancel()
+        workers = (self._preparer, self._loop, self._finisher)
+        if any(worker.is_current for worker in workers):
+            return  # one of our own threads, which the requests need to come to their end
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting and not self._active)
+        for worker in workers:
             worker.join()
 
     def __enter__(self) -> Self:
@@ -213,56 +235,92 @@ class Engine:
                 raise EngineBusy(
                     f"{len(self._waiting)} requests are waiting already: try again in a while"
                 )
-            job = _Job(request, resolved, Handle(task))
-            self._waiting.append(job)
-            if self._worker is None:
-                self._worker = threading.Thread(target=self._work, name="limner-engine")
-                self._worker.start()
-        return job.handle
+            handle = Handle(task, on_cancel=lambda: self._forget(handle))
+            self._waiting.append(_Job(handle, Run(request, resolved, handle, self._shared)))
+        self._preparer.put(self._begin_next)
+        release_team()  # of who asks: the loop is to have the only one
+        return handle
 
     def _full(self) -> bool:
         return len(self._waiting) >= self._settings.capacity
 
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                if not self._waiting:
-                    self._worker = None
-                    return
-                job = self._waiting.popleft()
-                self._current = job.handle
-                self._changed.notify_all()
-            self._execute(job)
-            with self._changed:
-                self._current = None
+    def _queue_share(self) -> float:
+        with self._changed:
+            return len(self._waiting) / max(self._settings.capacity, 1)
 
-    def _execute(self, job: _Job) -> None:
-        """Draw one job; whatever happens ends its handle, and never the worker."""
-        handle = job.handle
-        try:
-            handle.check()
-            if handle.task.expired(time.time()):
-                raise TaskExpired(
-                    f"request {handle.task.id} waited longer than {handle.task.ttl_seconds:g} "
-                    "seconds: submit it again"
-                )
-            handle.advance(handle.task.now(TaskState.RUNNING))
-            run = Run(
-                job.request,
-                job.resolved,
-                self._source,
-                self._faces,
-                self._prompts,
-                self._key_values,
-                self._settings,
-                handle,
+    def _forget(self, handle: Handle) -> None:
+        """A request that was cancelled while it waited ends at once."""
+        with self._changed:
+            found = [job for job in self._waiting if job.handle is handle]
+            for job in found:
+                self._waiting.remove(job)
+                self._active[job] = None  # until it has ended
+            self._changed.notify_all()
+        for job in found:
+            self._end(job, FusionCancelled(f"request {handle.task.id} was cancelled"))
+
+    def _begin_next(self) -> None:
+        """Begin the request that waits longest, once there is room for it."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not self._waiting or len(self._active) < self._settings.active_requests
             )
-            result = run()
+            if not self._waiting:
+                return  # it was cancelled
+            job = self._waiting.popleft()
+            self._active[job] = None
+            self._changed.notify_all()
+        try:
+            self._check_age(job.handle)
+            job.handle.advance(job.handle.task.now(TaskState.RUNNING))
+            drawing = job.run.prepare(
+                partial(self._drawn, job), self._pressure, self._queue_share, self._finisher
+            )
         except BaseException as error:
+            self._end(job, error)
+        else:
+            self._loop.admit(drawing)
+
+    def _check_age(self, handle: Handle) -> None:
+        handle.check()
+        if handle.task.expired(time.time()):
+            raise TaskExpired(
+                f"request {handle.task.id} waited longer than {handle.task.ttl_seconds:g} "
+                "seconds: submit it again"
+            )
+
+    def _drawn(self, job: _Job, error: BaseException | None) -> None:
+        """The loop has let go of a drawing; the rest is not its business."""
+        self._finisher.put(partial(self._finish, job, error))
+
+    def _finish(self, job: _Job, error: BaseException | None) -> None:
+        try:
+            if error is not None:
+                raise error
+            drawing = job.run.finish()
+            result = None if drawing is not None else job.run.result()
+        except BaseException as failure:
+            self._end(job, failure)
+            return
+        if drawing is not None:
+            self._loop.admit(drawing)
+        else:
+            self._end(job, result=result)
+
+    def _end(
+        self, job: _Job, error: BaseException | None = None, result: FusionResult | None = None
+    ) -> None:
+        """Whatever became of a request, its handle ends, and what it pinned is free."""
+        handle = job.handle
+        job.run.close()
+        if result is not None:
+            handle.end(result.task, ENDING[TaskState.DONE], result=result)
+        elif error is not None:
             state = _state_after(error)
             handle.end(handle.task.now(state), ENDING[state], error=error)
-        else:
-            handle.end(result.task, ENDING[TaskState.DONE], result=result)
+        with self._changed:
+            self._active.pop(job, None)
+            self._changed.notify_all()
 
 
 def _operations(resolved: ResolvedRequest) -> tuple[Stage, ...]:

@@ -15,6 +15,7 @@
     │           └── PipelineUnsupported     a diffusers pipeline of another kind
     └── RuntimeError
         ├── FusionCancelled             the request was cancelled
+        ├── DrawingFailed               what was drawn is no picture
         ├── TaskExpired                 the request waited longer than it may live
         ├── EngineBusy                  the queue is full: try again later
         └── EngineClosed                the engine takes no more requests
@@ -66,6 +67,10 @@ class BackendUnavailable(Unsupported):
 
 class FusionCancelled(RuntimeError):
     """The request was cancelled; nothing was drawn to the end."""
+
+
+class DrawingFailed(RuntimeError):
+    """What was drawn is no picture: its numbers are not finite."""
 
 
 class TaskExpired(RuntimeError):

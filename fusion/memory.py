@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -13,6 +14,29 @@ if TYPE_CHECKING:
 
 # ru_maxrss is in kibibytes, except on macOS where it is in bytes.
 _MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
+
+
+def memory_share(device: torch.device | None) -> float:
+    """How full the memory is that pictures are drawn in, 0 to 1: a CUDA device's, else what this
+    process holds of the machine's, or of what its control group may take.
+    """
+    if device is not None and device.type == "cuda":
+        import torch  # the task and its trace are read without it
+
+        free, total = torch.cuda.mem_get_info(device)
+        # What the allocator has reserved and not given out is free to us.
+        spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return 1 - (free + spare) / total
+    return resident_bytes() / _most_bytes()
+
+
+def _most_bytes() -> int:
+    total = int(psutil.virtual_memory().total)
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdecimal() else total
 
 
 def resident_bytes() -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from fusion.errors import FusionCancelled
 from fusion.task import FusionTask, TaskState
@@ -22,6 +24,7 @@ class EventKind(StrEnum):
     QUEUED = "queued"
     STAGE = "stage"  # a stage begins
     STEP = "step"  # a denoising step is done
+    PREVIEW = "preview"  # what the first picture is becoming
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -30,14 +33,20 @@ class EventKind(StrEnum):
     @property
     def last(self) -> bool:
         """Whether no event follows."""
-        return self not in (EventKind.QUEUED, EventKind.STAGE, EventKind.STEP)
+        return self not in (
+            EventKind.QUEUED,
+            EventKind.STAGE,
+            EventKind.STEP,
+            EventKind.PREVIEW,
+        )
 
 
 @dataclass(frozen=True)
 class Event:
     """One thing that happened to a task. step, steps: of the drawing, 0 outside of it.
 
-    attempt: counted from 1; above 1 the identity gate asked for another drawing.
+    attempt: counted from 1; above 1 the identity gate asked for another drawing. image: of a
+    preview.
     """
 
     task_id: str
@@ -47,6 +56,7 @@ class Event:
     steps: int = 0
     attempt: int = 1
     message: str = ""
+    image: Image.Image | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -61,8 +71,10 @@ class _Outcome:
 class Handle:
     """A submitted request. Safe to use from any thread."""
 
-    def __init__(self, task: FusionTask) -> None:
+    def __init__(self, task: FusionTask, on_cancel: Callable[[], None] | None = None) -> None:
+        """on_cancel: called once `cancel` was, by the thread that called it."""
         self._outcome = _Outcome(task)
+        self._on_cancel = on_cancel
         self._changed = threading.Condition()
         self._cancelled = threading.Event()
         self.emit(Event(task.id, EventKind.QUEUED))
@@ -89,6 +101,8 @@ class Handle:
     def cancel(self) -> None:
         """Ask for the end: a waiting task is not started, a drawing stops within one step."""
         self._cancelled.set()
+        if self._on_cancel is not None:
+            self._on_cancel()
 
     @property
     def cancel_requested(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -34,6 +34,7 @@ MAX_STEPS: Final = 500
 MAX_GUIDANCE_SCALE: Final = 50.0
 MAX_IDENTITY_SCALE: Final = 5.0
 MAX_RETRIES: Final = 10
+MAX_PREVIEWS: Final = 20
 SMALLEST_SIDE_PIXELS: Final = 64
 LARGEST_SIDE_PIXELS: Final = 2048
 SIDE_MULTIPLE_PIXELS: Final = 8
@@ -42,6 +43,7 @@ NO_GATE: Final = -1.0  # the least a cosine can be, so that nothing is rejected
 ImageInput = str | Path | bytes | Image.Image | NDArray[np.uint8]
 AttributeValue = str | int | bool | None | Sequence[str]
 SchedulerName = Literal["ddim", "dpm++2m", "euler", "unipc"]
+DrawingMode = Literal["exact", "fast"]
 
 
 def _picture(value: object) -> object:
@@ -98,11 +100,14 @@ class FusionRequest(_Strict):
     target: a picture to fuse into; None draws a free portrait. target_face: which face of it.
     attributes: what the portrait should show; text: the same in free words, where attributes win.
     prompt, negative_prompt: given, used as they are; a prompt goes without a text.
-    steps: "auto" or a number. size: (width, height) in pixels, of a free portrait only.
+    steps: "auto" for as many as the request is complex (told in the trace), or a number.
+    size: (width, height) in pixels, of a free portrait only.
     strength: how much of the target is drawn anew, over 0 up to 1. seed: picture k has seed + k.
     min_identity: the least cosine to the wished face; a picture below it is drawn again, up to
     max_retries times. verify: measure the result's similarity. scheduler: another than the
-    bundle's. eta: DDIM's η (arXiv:2010.02502).
+    bundle's. eta: DDIM's η (arXiv:2010.02502). mode: "fast" approximates (see fusion.fast).
+    guidance_interval: from which share of the drawing to which guidance is on (arXiv:2404.07724).
+    previews: events with a picture on the way, of the first picture of `count`.
     """
 
     identities: tuple[Identity, ...] = ()
@@ -124,12 +129,16 @@ class FusionRequest(_Strict):
     verify: bool = True
     scheduler: SchedulerName | None = None
     eta: float = 0.0
+    mode: DrawingMode = "exact"
+    guidance_interval: tuple[float, float] | None = None
+    previews: int = 0
 
 
 @dataclass(frozen=True)
 class RequestDefaults:
     """What a request that says nothing gets; size in pixels (width, height). negative_prompt: to
-    which exclusions are added; None is the prompt optimiser's own.
+    which exclusions are added; None is the prompt optimiser's own. auto_steps: the fewest and the
+    most that steps="auto" takes.
     """
 
     steps: int
@@ -138,6 +147,7 @@ class RequestDefaults:
     strength: float
     size: tuple[int, int]
     negative_prompt: str | None = None
+    auto_steps: tuple[int, int] = (15, 30)
 
 
 @dataclass(frozen=True)
@@ -167,14 +177,20 @@ class Words:
 
 @dataclass(frozen=True)
 class ResolvedRequest:
-    """A request in which every question is answered. `fuses`: whether there is a target."""
+    """A request in which every question is answered. `fuses`: whether there is a target.
+
+    steps_range: what `steps` is chosen from once words and target are known, fewest and most; until
+    then it is the most. Where steps are given both are the same.
+    """
 
     identities: tuple[ResolvedIdentity, ...]
     fuses: bool
     target_face: int
     words: Words
     steps: int
+    steps_range: tuple[int, int]
     guidance_scale: float
+    guidance_interval: tuple[float, float]
     identity_scale: float
     strength: float
     size: tuple[int, int]
@@ -185,12 +201,17 @@ class ResolvedRequest:
     verify: bool
     scheduler: SchedulerName | Literal["bundle"]
     eta: float
-    decisions: tuple[str, ...]
+    mode: DrawingMode
+    previews: int
 
     @property
     def gated(self) -> bool:
         """Whether pictures below `min_identity` are drawn again."""
         return self.min_identity > NO_GATE
+
+    def unverified(self) -> ResolvedRequest:
+        """The same without what can be left out: looking at the result, second drawings, …"""
+        return replace(self, verify=False, min_identity=NO_GATE, max_retries=0, previews=0)
 
 
 def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedRequest:
@@ -205,12 +226,7 @@ def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedReques
         raise InvalidRequest("target_face chooses a face of the target: give a target as well")
     if request.size is not None and fuses:
         raise InvalidSize("with a target the picture has the target's size: leave size out")
-    steps = defaults.steps
-    decisions: tuple[str, ...] = ()
-    if isinstance(request.steps, int):
-        steps = _whole("steps", request.steps, 1, MAX_STEPS)
-    else:
-        decisions = (f"steps: {steps}, the bundle's default",)
+    fewest, most = _steps(request.steps, defaults)
     gate = NO_GATE if request.min_identity is None else request.min_identity
     if request.min_identity is not None and not request.verify:
         raise InvalidRequest("min_identity needs the result verified: leave verify on")
@@ -219,7 +235,9 @@ def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedReques
         fuses=fuses,
         target_face=_face("target_face", request.target_face),
         words=_words(request, defaults.negative_prompt),
-        steps=steps,
+        steps=most,
+        steps_range=(fewest, most),
+        guidance_interval=_interval(request.guidance_interval),
         guidance_scale=_real(
             "guidance_scale", request.guidance_scale, defaults.guidance_scale, 0, MAX_GUIDANCE_SCALE
         ),
@@ -235,7 +253,8 @@ def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedReques
         verify=request.verify,
         scheduler=request.scheduler or "bundle",
         eta=_real("eta", request.eta, 0.0, 0, 1),
-        decisions=decisions,
+        mode=request.mode,
+        previews=_whole("previews", request.previews, 0, MAX_PREVIEWS),
     )
 
 
@@ -329,6 +348,23 @@ def _strength(value: float | None, default: float) -> float:
     if strength <= 0:
         raise InvalidRequest("strength is 0, so nothing would be drawn: give more, up to 1")
     return strength
+
+
+def _steps(given: int | str | None, defaults: RequestDefaults) -> tuple[int, int]:
+    if given == "auto":
+        return defaults.auto_steps
+    steps = _whole("steps", given, 1, MAX_STEPS) if isinstance(given, int) else defaults.steps
+    return steps, steps
+
+
+def _interval(given: tuple[float, float] | None) -> tuple[float, float]:
+    start, end = given or (0.0, 1.0)
+    if not 0 <= start < end <= 1:
+        raise InvalidRequest(
+            f"guidance_interval is {start:g} to {end:g}: give two shares of the drawing from 0 to "
+            "1, the earlier one first"
+        )
+    return start, end
 
 
 def _face(name: str, value: int | None) -> int:

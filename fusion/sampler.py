@@ -21,6 +21,7 @@ from diffusers import (
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from fusion.fast import EXACT, FastSettings
 from fusion.request import SchedulerName
 
 Scheduler = Any  # diffusers has no common type with set_timesteps, step and add_noise
@@ -48,7 +49,10 @@ class Anchor:
 class Row:
     """One picture while it is drawn; `advance` moves it on.
 
-    latents: [1, channels, height, width] at the noise level of `timesteps[position]`.
+    latents: [1, channels, height, width] at the noise level of `timesteps[position]`. timesteps:
+    on the CPU, where the scheduler reads them. guidance_interval: from which share of the drawing
+    to which it is guided (arXiv:2404.07724). deep: features of an earlier step, the negative
+    branch's first where there is one; None where every step computes them.
     """
 
     seed: int
@@ -59,6 +63,9 @@ class Row:
     noise: Tensor
     anchor: Anchor | None
     options: dict[str, object] = field(default_factory=dict)
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    fast: FastSettings = EXACT
+    deep: Tensor | None = None
     position: int = 0
 
     @property
@@ -72,9 +79,35 @@ class Row:
         return self.timesteps[self.position]
 
     @property
+    def steps(self) -> int:
+        """How many steps the drawing takes."""
+        return len(self.timesteps)
+
+    @property
     def guided(self) -> bool:
-        """Whether the row needs the negative branch; guidance up to 1 is off, as in diffusers."""
-        return self.guidance_scale > 1
+        """Whether the next step needs the negative branch; guidance up to 1 is off, as in
+        diffusers.
+        """
+        start, end = self.guidance_interval
+        share = self.position / self.steps
+        return self.guidance_scale > 1 and start <= share < min(end, self.fast.guided_until)
+
+    @property
+    def branches(self) -> int:
+        """How many pictures go through the denoiser for the next step."""
+        return 2 if self.guided else 1
+
+    @property
+    def whole(self) -> bool:
+        """Whether the next step computes everything; otherwise the outermost blocks only."""
+        # A branch that comes back after a pause has no features to take over.
+        kept = 0 if self.deep is None else len(self.deep)
+        return kept < self.branches or self.fast.whole(self.position, self.steps)
+
+    @property
+    def reuses(self) -> bool:
+        """Whether some step takes features over."""
+        return self.fast.interval > 1
 
 
 def scheduler_like(scheduler: Scheduler, name: SchedulerName | str) -> Scheduler:
@@ -96,6 +129,8 @@ def start_row(
     strength: float = 1.0,
     eta: float = 0.0,
     anchor: Anchor | None = None,
+    guidance_interval: tuple[float, float] = (0.0, 1.0),
+    fast: FastSettings = EXACT,
 ) -> Row:
     """A row at its first noise level. shape: (channels, height, width) of the latents.
 
@@ -103,7 +138,7 @@ def start_row(
     strength: with an anchor, the share of the steps that is done; the others are skipped.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
-    scheduler.set_timesteps(steps, device=device)
+    scheduler.set_timesteps(steps, device="cpu")  # read at every step: a GPU would be waited for
     order = int(getattr(scheduler, "order", 1))
     skipped = steps - max(1, min(int(steps * strength), steps)) if anchor is not None else 0
     timesteps = scheduler.timesteps[skipped * order :]
@@ -123,6 +158,8 @@ def start_row(
         noise=noise,
         anchor=anchor,
         options=_step_options(scheduler, eta, generator),
+        guidance_interval=guidance_interval,
+        fast=fast,
     )
 
 
@@ -148,6 +185,23 @@ def advance(row: Row, prediction: Tensor) -> None:
     if row.anchor is not None:
         kept = _anchor_now(row, row.anchor)
         row.latents = row.anchor.free * row.latents + (1 - row.anchor.free) * kept
+
+
+def foreseen(row: Row, prediction: Tensor) -> Tensor:
+    """The latents [1, channels, height, width] a row is heading for, as `prediction` has them.
+
+    To look at, not to go on from: the noise level is the training schedule's nearest one.
+    """
+    kind = str(row.scheduler.config.prediction_type)
+    shares = row.scheduler.alphas_cumprod
+    kept = shares[row.timestep.round().long().clamp(0, len(shares) - 1).cpu()]
+    signal, noise = float(kept) ** 0.5, float(1 - kept) ** 0.5
+    latents = scaled_latents(row)
+    if kind == "v_prediction":
+        prediction = signal * latents - noise * prediction
+    elif kind == "epsilon":
+        prediction = (latents - noise * prediction) / signal
+    return prediction
 
 
 def _anchor_now(row: Row, anchor: Anchor) -> Tensor:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fusion.colour import ColourMatch
+from fusion.complexity import StepSettings
+from fusion.fast import FastSettings
 from fusion.mask import MaskShape
 from fusion.placement import FacePlacement
+from fusion.pressure import PressureSettings
 from fusion.prompt_memory import PromptSettings
 
 
@@ -14,9 +17,11 @@ from fusion.prompt_memory import PromptSettings
 class EngineSettings:
     """What an engine is told once.
 
-    capacity: requests that may wait. ttl_seconds: how long one may wait. largest_batch: pictures of
-    a request drawn together. face_store_max_bytes: for remembered faces. key_values_max_bytes:
-    for the denoiser's keys and values of texts and identities. prompts: how prompts are remembered.
+    capacity: requests that may wait. ttl_seconds: how long one may wait. active_requests: those in
+    work at once, from their photos to their result. largest_batch: pictures drawn together, whoever
+    asked for them. face_store_max_bytes: for remembered faces. key_values_max_bytes: for the
+    denoiser's keys and values of texts and identities. prompts: how prompts are remembered. fast:
+    what mode="fast" approximates. steps: how steps="auto" chooses. pressure: when less is given.
     placement: where faces lie in training pictures; None takes a target of the model's own size
     whole, others as the bundle says. retry_scale_growth: by how much the identity gate raises the
     identity scale at each further attempt, as a share of what was asked.
@@ -24,10 +29,14 @@ class EngineSettings:
 
     capacity: int = 16
     ttl_seconds: float = 600.0
-    largest_batch: int = 4
+    active_requests: int = 8
+    largest_batch: int = 8
     face_store_max_bytes: int = 8 << 20
     key_values_max_bytes: int = 256 << 20
     prompts: PromptSettings = field(default_factory=PromptSettings)
+    fast: FastSettings = field(default_factory=FastSettings)
+    steps: StepSettings = field(default_factory=StepSettings)
+    pressure: PressureSettings = field(default_factory=PressureSettings)
     placement: FacePlacement | None = None
     mask: MaskShape = field(default_factory=MaskShape)
     colour: ColourMatch = field(default_factory=ColourMatch)

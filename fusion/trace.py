@@ -85,6 +85,11 @@ class Notes:
         """Note that less was given than was asked, and why."""
         self.downgrades.append(text)
 
+    def extend(self, other: Notes) -> None:
+        """Note all that another has noted."""
+        self.decisions += other.decisions
+        self.downgrades += other.downgrades
+
 
 class TraceRecorder:
     """Collects the records of one task as its stages run."""
@@ -101,11 +106,15 @@ class TraceRecorder:
         try:
             yield notes
         finally:
-            record = StageRecord(
-                stage=stage,
-                seconds=time.perf_counter() - started,
-                memory_delta_bytes=resident_bytes() - before,
-                decisions=tuple(notes.decisions),
-                downgrades=tuple(notes.downgrades),
-            )
-            self.trace = self.trace.followed_by(record)
+            self.add(stage, time.perf_counter() - started, resident_bytes() - before, notes)
+
+    def add(self, stage: Stage, seconds: float, memory_delta_bytes: int, notes: Notes) -> None:
+        """Record a visit that was not made within one block, such as one shared with others."""
+        record = StageRecord(
+            stage=stage,
+            seconds=seconds,
+            memory_delta_bytes=memory_delta_bytes,
+            decisions=tuple(notes.decisions),
+            downgrades=tuple(notes.downgrades),
+        )
+        self.trace = self.trace.followed_by(record)

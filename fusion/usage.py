@@ -17,7 +17,10 @@ class Usage:
     projections_computed, projections_reused: texts and identities (both branches) that became the
     denoiser's keys and values, once for all steps, and those that were remembered.
     steps: denoising steps of one picture, as drawn (a fusion into a target skips the first ones).
-    denoiser_evaluations: pictures through the UNet: pictures × steps, twice that under guidance.
+    denoiser_evaluations: pictures through the whole UNet: pictures × steps, twice that under
+    guidance; shallow_evaluations: through its outermost blocks only, in fast mode.
+    denoiser_seconds: of the denoiser's time, shared with the requests drawn in the same batches;
+    seconds_by_stage has the time that passed meanwhile.
     faces_analysed, faces_reused: pictures given whose faces were computed, or were remembered.
     attempts: drawings made, those the identity gate rejected included.
     peak_memory_bytes: the most the process has held; peak_device_bytes: on the accelerator.
@@ -33,6 +36,8 @@ class Usage:
     projections_computed: int
     projections_reused: int
     denoiser_evaluations: int
+    shallow_evaluations: int
+    denoiser_seconds: float
     faces_analysed: int
     faces_reused: int
     seconds: float

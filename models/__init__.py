@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         verify_bundle,
     )
     from models.components import Components, load_components
+    from models.cpu_threads import release_team, single_threaded
     from models.denoiser import KeyValueDenoiser, Projections
     from models.denoiser_module import DenoiserModule, Drawn
     from models.errors import (
@@ -66,6 +67,7 @@ _HOMES = {
         "verify_bundle",
     ),
     "components": ("Components", "load_components"),
+    "cpu_threads": ("release_team", "single_threaded"),
     "denoiser": ("KeyValueDenoiser", "Projections"),
     "denoiser_module": ("DenoiserModule", "Drawn"),
     "errors": (
@@ -155,8 +157,10 @@ __all__ = [
     "quiet_libraries",
     "read_image",
     "read_pool_index",
+    "release_team",
     "save_pool",
     "seal_bundle",
+    "single_threaded",
     "verify_bundle",
 ]
 

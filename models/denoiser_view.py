@@ -69,7 +69,9 @@ class GivenKeyValues:
             )
             mixed = mixed + added.to(mixed.dtype)
         mixed = attn.to_out[1](attn.to_out[0](mixed))
-        return cast("Tensor", mixed / attn.rescale_output_factor)
+        if attn.rescale_output_factor != 1:
+            mixed = mixed / attn.rescale_output_factor
+        return cast("Tensor", mixed)
 
     def _attend(self, query: Tensor, packed: Tensor, heads: int) -> Tensor:
         key, value = unpacked(packed, self.start, self.width)

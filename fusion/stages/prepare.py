@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fusion.fast import EXACT, FastSettings
 from fusion.mask import MaskShape, latent_mask, mask_share
 from fusion.placement import FacePlacement, square_around
 from fusion.request import ResolvedRequest
@@ -75,8 +76,11 @@ def prepare_row(
     device: torch.device,
     dtype: torch.dtype,
     anchor: Anchor | None,
+    fast: FastSettings,
 ) -> Row:
-    """One picture of the request at its first noise level. shape: of the latents."""
+    """One picture of the request at its first noise level. shape: of the latents. fast: what is
+    approximated if the request asks for it.
+    """
     return start_row(
         scheduler_like(scheduler, request.scheduler),
         shape=shape,
@@ -88,4 +92,6 @@ def prepare_row(
         strength=request.strength,
         eta=request.eta,
         anchor=anchor,
+        guidance_interval=request.guidance_interval,
+        fast=fast if request.mode == "fast" else EXACT,
     )

@@ -1,9 +1,10 @@
 """Engines over random weights, and pictures in which the tiny detector finds what it should."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 
 import numpy as np
 import pytest
@@ -14,6 +15,10 @@ from numpy.typing import NDArray
 from cache import ConditioningStore, PrefixPool
 from fusion import Engine
 from fusion.conditioning import Conditioning
+from fusion.denoiser import RowDenoiser
+from fusion.drawing import Drawing
+from fusion.loop import StepLoop
+from fusion.sampler import Row
 from fusion.stages.condition import condition
 from models import (
     Face,
@@ -65,6 +70,18 @@ def conditioning_of(pipe: StableDiffusionPipeline, prompt: str, seed: int) -> Co
             guided=True,
             identity_scale=1.0,
         ).conditioning
+
+
+def drawn(
+    denoiser: RowDenoiser, rows: Sequence[Row], conditioning: Conditioning
+) -> tuple[torch.Tensor, ...]:
+    """The latents of rows that a loop of their own has drawn."""
+    loop, ended = StepLoop(lambda: denoiser, len(rows)), Queue[BaseException | None]()
+    drawing = Drawing(tuple(rows), conditioning, lambda: None, lambda *_: None, ended.put)
+    loop.admit(drawing)
+    if (error := ended.get()) is not None:
+        raise error
+    return drawing.latents
 
 
 def painting(seed: int, width: int = 128, height: int = 128) -> Picture:

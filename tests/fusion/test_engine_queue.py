@@ -68,7 +68,7 @@ class TestQueue:
         assert events[0].kind is EventKind.QUEUED
         assert events[-1].kind is EventKind.DONE
         steps = [event.step for event in events if event.kind is EventKind.STEP]
-        assert steps == [1, 2, 3, 4, 5, 6], "two batches of three steps"
+        assert steps == [1, 2, 3], "five pictures in one batch"
         stages = [event.stage for event in events if event.kind is EventKind.STAGE]
         assert [stage for stage in stages if stage is not Stage.LOAD] == list(
             handle.task.operations

@@ -28,9 +28,8 @@ from fusion import (
 from fusion.denoiser import RowDenoiser
 from fusion.sampler import Anchor, scheduler_like, start_row
 from fusion.stages.decode import to_image
-from fusion.stages.denoise import denoise
 from fusion.stages.prepare import encode
-from tests.fusion.conftest import Scripted, conditioning_of, face_at, painting, unit
+from tests.fusion.conftest import Scripted, conditioning_of, drawn, face_at, painting, unit
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -68,9 +67,8 @@ def drawn_latents(
         strength=strength,
         anchor=Anchor(target, free),
     )
-    conditioning = conditioning_of(pipe, "portrait", 1)
-    latents, _ = denoise([row], [conditioning], RowDenoiser(pipe.unet), lambda *_: None, 4)
-    return latents[0], target
+    (latents,) = drawn(RowDenoiser(pipe.unet), [row], conditioning_of(pipe, "portrait", 1))
+    return latents, target
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

@@ -35,7 +35,9 @@ def someone(weight: float = 1.0) -> Identity:
 
 def test_nothing_said_is_answered_by_the_bundle() -> None:
     resolved = resolve(FusionRequest(), DEFAULTS)
-    assert (resolved.steps, resolved.guidance_scale, resolved.identity_scale) == (20, 2.5, 1.0)
+    assert (resolved.guidance_scale, resolved.identity_scale) == (2.5, 1.0)
+    assert (resolved.steps_range, resolved.steps) == ((15, 30), 30), "chosen once words are known"
+    assert resolve(FusionRequest(steps=None), DEFAULTS).steps_range == (20, 20)
     assert (resolved.strength, resolved.size, resolved.seed, resolved.count) == (
         0.6,
         (128, 128),
@@ -44,7 +46,6 @@ def test_nothing_said_is_answered_by_the_bundle() -> None:
     )
     assert not resolved.fuses
     assert not resolved.gated
-    assert any("steps: 20" in text for text in resolved.decisions)
 
 
 def test_what_is_said_is_kept() -> None:
@@ -56,7 +57,7 @@ def test_what_is_said_is_kept() -> None:
     assert (resolved.steps, resolved.guidance_scale, resolved.identity_scale) == (7, 0, 0)
     assert (resolved.size, resolved.count, resolved.scheduler) == ((64, 96), 3, "euler")
     assert resolved.gated
-    assert resolved.decisions == ()
+    assert resolved.steps_range == (7, 7)
     assert resolved.words.negative_given
 
 

@@ -49,13 +49,17 @@ def small_objects() -> int:
 def run(
     model: object, batches: list[Tensor], max_bytes: int, measure: Callable[[], int]
 ) -> tuple[int, PrefixPool]:
-    """What random traffic leaves allocated, as measured, and the pool."""
-    encoder = PrefixCachedTextEncoder(model, PrefixPool(max_bytes))  # type: ignore[arg-type]
-    encoder.encode(batches[0])
-    encoder.pool.clear()
-    before = measure()
-    for batch in batches:
-        encoder.encode(batch)
+    """What random traffic leaves allocated, as measured, and the pool.
+
+    The same traffic goes through another pool first: oneDNN keeps what it has prepared for every
+    shape, megabytes of it in half precision on a processor that computes in it.
+    """
+    before = 0
+    for _ in range(2):
+        encoder = PrefixCachedTextEncoder(model, PrefixPool(max_bytes))  # type: ignore[arg-type]
+        before = measure()
+        for batch in batches:
+            encoder.encode(batch)
     return measure() - before, encoder.pool
 
 

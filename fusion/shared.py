@@ -1,0 +1,22 @@
+"""What the requests of one engine share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fusion.prompt_memory import PromptMemory
+from fusion.settings import EngineSettings
+from fusion.source import ModelSource
+from fusion.stages.analyse import FaceStore
+from fusion.stages.condition import KeyValueStore
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Models, and what is remembered: faces of photos, prompts, the denoiser's keys and values."""
+
+    source: ModelSource
+    faces: FaceStore
+    prompts: PromptMemory
+    key_values: KeyValueStore
+    settings: EngineSettings
