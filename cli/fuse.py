@@ -22,7 +22,7 @@ from cli.options import (
 if TYPE_CHECKING:
     from fusion import Identity
 
-MOST_PICTURES = 16  # fusion.request's, which is too heavy to import for a help page
+MOST_PICTURES = 16  # fusion.resolved's, which is too heavy to import for a help page
 EXAMPLES = examples(
     ("limner fuse -i a.png -o out.png", "a new portrait of one person"),
     ("limner fuse -i a.png -i b.png:0.3 --set age=60 --set glasses", "two people, 70 to 30"),

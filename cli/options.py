@@ -10,7 +10,7 @@ import typer
 
 from cli.errors import OptionRejected
 
-LARGEST_WEIGHT = 1e6  # fusion.request's, which is too heavy to import for a help page
+LARGEST_WEIGHT = 1e6  # fusion.resolved's, which is too heavy to import for a help page
 
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", metavar="NAME", help="A bundle's name or directory.")

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from fusion.progress import Event, EventKind, Handle
     from fusion.prompt_memory import PromptMemory, PromptSettings
     from fusion.provenance import read_labels, save
-    from fusion.request import FusionRequest, Identity, RequestDefaults, ResolvedRequest, resolve
+    from fusion.request import FusionRequest, Identity
+    from fusion.resolved import RequestDefaults, ResolvedRequest, resolve
     from fusion.result import FusionResult, IdentitySimilarity, PictureReport
     from fusion.settings import EngineSettings
     from fusion.task import FusionTask, Reference, Role, TaskState
@@ -72,7 +73,8 @@ _HOMES = {
     "progress": ("Event", "EventKind", "Handle"),
     "prompt_memory": ("PromptMemory", "PromptSettings"),
     "provenance": ("read_labels", "save"),
-    "request": ("FusionRequest", "Identity", "RequestDefaults", "ResolvedRequest", "resolve"),
+    "request": ("FusionRequest", "Identity"),
+    "resolved": ("RequestDefaults", "ResolvedRequest", "resolve"),
     "result": ("FusionResult", "IdentitySimilarity", "PictureReport"),
     "settings": ("EngineSettings",),
     "task": ("FusionTask", "Reference", "Role", "TaskState"),

@@ -13,7 +13,7 @@ from fusion.drawing import DrawingSpent
 from fusion.gate import Attempt
 from fusion.ground import Ground
 from fusion.memory import peak_device_bytes, peak_resident_bytes
-from fusion.request import ResolvedRequest
+from fusion.resolved import ResolvedRequest
 from fusion.result import FusionResult, IdentitySimilarity, PictureReport
 from fusion.source import ModelSource
 from fusion.stages.verify import Verified

@@ -19,7 +19,8 @@ from fusion.loop import StepLoop
 from fusion.pressure import PressurePolicy
 from fusion.progress import ENDING, Handle
 from fusion.prompt_memory import PromptMemory
-from fusion.request import FusionRequest, ResolvedRequest, resolve
+from fusion.request import FusionRequest
+from fusion.resolved import ResolvedRequest, resolve
 from fusion.result import FusionResult
 from fusion.run import Run
 from fusion.settings import EngineSettings

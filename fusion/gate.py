@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fusion.request import MAX_IDENTITY_SCALE, ResolvedRequest
+from fusion.resolved import MAX_IDENTITY_SCALE, ResolvedRequest
 
 SEED_STRIDE: Final = 1_000_003  # a prime far above any count, so that no two drawings share a seed
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from fusion.complexity import Complexity, choose_steps, detail_complexity, words_complexity
-from fusion.request import FusionRequest, ResolvedRequest
+from fusion.request import FusionRequest
+from fusion.resolved import ResolvedRequest
 from fusion.sampler import Anchor
 from fusion.settings import EngineSettings
 from fusion.shared import Shared

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
-from fusion.request import SIDE_MULTIPLE_PIXELS, SMALLEST_SIDE_PIXELS, ResolvedRequest
+from fusion.resolved import SIDE_MULTIPLE_PIXELS, SMALLEST_SIDE_PIXELS, ResolvedRequest
 
 FEWEST_STEPS: Final = 8
 

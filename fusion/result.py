@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from fusion.request import ResolvedRequest
+from fusion.resolved import ResolvedRequest
 from fusion.task import FusionTask
 from fusion.trace import Trace
 from fusion.usage import Usage

@@ -19,7 +19,8 @@ from fusion.ground import lay_ground, settled_steps
 from fusion.memory import memory_share, resident_bytes
 from fusion.pressure import Load, PressurePolicy, relieve
 from fusion.progress import Event, EventKind, Handle
-from fusion.request import FusionRequest, ResolvedRequest
+from fusion.request import FusionRequest
+from fusion.resolved import ResolvedRequest
 from fusion.result import FusionResult
 from fusion.shared import Shared
 from fusion.stages.compose import compose

@@ -11,7 +11,8 @@ from cache import OnceEach, digest
 from fusion.denoiser import RowDenoiser, identity_processors
 from fusion.errors import FaceAnalysisMissing, IdentityUnsupported, InvalidRequest
 from fusion.placement import FacePlacement
-from fusion.request import FusionRequest, RequestDefaults
+from fusion.request import FusionRequest
+from fusion.resolved import RequestDefaults
 from fusion.stages.analyse import Analyser
 from models import (
     Bundle,

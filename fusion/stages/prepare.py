@@ -11,7 +11,7 @@ from torch import Tensor
 from fusion.fast import EXACT, FastSettings
 from fusion.mask import MaskShape, latent_mask, mask_share
 from fusion.placement import FacePlacement, square_around
-from fusion.request import ResolvedRequest
+from fusion.resolved import ResolvedRequest
 from fusion.sampler import Anchor, Row, scheduler_like, start_row
 from fusion.stages.compose import Canvas
 from fusion.stages.decode import to_image

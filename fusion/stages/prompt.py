@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fusion.request import Words
+from fusion.resolved import Words
 from fusion.trace import Notes
 from prompting import Layout, PromptPlan, PromptTooLong, Tokenizer, count_tokens, optimize
 

@@ -79,9 +79,9 @@ def test_a_mistyped_command_is_told_in_one_line(
 
 def test_limits_in_help_pages_are_those_of_the_packages_below() -> None:
     from cli import fuse, options, people
-    from fusion import request
+    from fusion import resolved
     from world import renderer
 
     assert people.LARGEST_SIDE == renderer.LARGEST_SIDE
-    assert fuse.MOST_PICTURES == request.MAX_PICTURES
-    assert options.LARGEST_WEIGHT == request.MAX_WEIGHT
+    assert fuse.MOST_PICTURES == resolved.MAX_PICTURES
+    assert options.LARGEST_WEIGHT == resolved.MAX_WEIGHT

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fusion import FusionTask, InvalidWeights, Reference, Role, Stage, TaskState
 from fusion.denoiser import RowDenoiser, identity_processors
-from fusion.request import Words
+from fusion.resolved import Words
 from fusion.sampler import Row, start_row
 from fusion.stages.blend import blend
 from fusion.stages.decode import to_image, to_pixels
