@@ -68,6 +68,7 @@ def _draw(
         identities=(identity,),
         prompt=prompt,
         negative_prompt=negative_prompt,
+        steps=None,
         seed=seed,
         verify=False,
     )

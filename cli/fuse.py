@@ -67,8 +67,12 @@ def fuse(
         typer.Option(min=1, max=MOST_PICTURES, help="How many pictures, each of another seed."),
     ] = 1,
     steps: Annotated[
-        int | None, typer.Option(help="Denoising steps; without: the bundle's own number.")
+        int | None,
+        typer.Option(help="Denoising steps; without: as many as the request is complex."),
     ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Approximate: about twice as fast, not quite the same.")
+    ] = False,
     guidance_scale: Annotated[
         float | None, typer.Option(help="How strictly words and face are obeyed.")
     ] = None,
@@ -128,6 +132,7 @@ def fuse(
         seed=seed,
         count=count,
         min_identity=min_identity,
+        mode="fast" if fast else "exact",
     )
     engine = load_engine(bundle, device, cache)
     result = draw_request(engine, request)

@@ -30,12 +30,16 @@ def tell_fusion(result: "FusionResult", paths: Sequence[Path]) -> None:
     say(
         f"{usage.tokens} tokens ({usage.baseline_tokens} in ordinary words), "
         f"{usage.positions_computed} text positions computed and {usage.positions_reused} reused, "
-        f"{usage.steps} steps, "
+        f"{usage.steps} steps{_approximated(usage.shallow_evaluations)}, "
         f"{usage.seconds:.1f} s, {usage.peak_memory_bytes / _MIB:.0f} MiB at most"
     )
     table(["stage", "seconds", "share", "memory it added"], stage_rows([result]))
     for text in (*result.warnings, *result.trace.downgrades):
         remark(f"note: {text}")
+
+
+def _approximated(shallow: int) -> str:
+    return f" (fast: {shallow} evaluations approximated)" if shallow else ""
 
 
 def stage_rows(results: "Sequence[FusionResult]") -> list[list[object]]:
@@ -94,6 +98,8 @@ def fusion_as_json(result: "FusionResult", paths: Sequence[Path]) -> dict[str, o
             "projections_computed": usage.projections_computed,
             "projections_reused": usage.projections_reused,
             "denoiser_evaluations": usage.denoiser_evaluations,
+            "shallow_evaluations": usage.shallow_evaluations,
+            "denoiser_seconds": usage.denoiser_seconds,
             "faces_analysed": usage.faces_analysed,
             "faces_reused": usage.faces_reused,
             "seconds": usage.seconds,

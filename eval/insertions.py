@@ -127,7 +127,11 @@ def _insert(
     target, owner_again = photograph(owner, look, size), snapshot(owner, rng)
     perfect = photograph(person, look, size).image
     request = FusionRequest(
-        identities=(Identity(image=source.image),), target=target.image, seed=seed, verify=False
+        identities=(Identity(image=source.image),),
+        target=target.image,
+        steps=None,
+        seed=seed,
+        verify=False,
     )
     drawn = bench.fuse(request, instead=target.image)
     seen = look_at(bench, [drawn, perfect, source_again.image, owner_again.image]).embeddings

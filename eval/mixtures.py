@@ -53,6 +53,7 @@ def run_mixtures(bench: Bench) -> list[Mixture]:
                     Identity(image=second.image, weight=1 - weight),
                 ),
                 attributes=said,
+                steps=None,
                 seed=index,
                 verify=False,
             )

@@ -90,6 +90,7 @@ def draw(bench: Bench, source: Photo, wish: Wish, seed: int) -> Image:
     request = FusionRequest(
         identities=(Identity(image=source.image),),
         attributes=wish.attributes,
+        steps=None,  # the bundle's own number: a card is of the models
         seed=seed,
         verify=False,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fusion.complexity import Complexity, choose_steps, detail_complexity, words_complexity
+from fusion.complexity import Complexity, choose_steps, detail, openness
 from fusion.request import FusionRequest
 from fusion.resolved import ResolvedRequest
 from fusion.sampler import Anchor
@@ -94,10 +94,10 @@ def settled_steps(
     fewest, most = resolved.steps_range
     if fewest == most:
         return resolved
-    complexity = Complexity(words_complexity(ground.plan.tokens))
-    if ground.canvas is not None:
-        detail = detail_complexity(ground.canvas.picture(), ground.canvas.mask(ground.canvas.side))
-        complexity = replace(complexity, detail=detail, strength=resolved.strength)
+    complexity = Complexity(openness(ground.plan.tokens))
+    if (canvas := ground.canvas) is not None:
+        seen = detail(canvas.picture(), canvas.mask(canvas.side))
+        complexity = replace(complexity, strength=resolved.strength, detail=seen)
     steps, reason = choose_steps(complexity, fewest, most, settings.steps)
     notes.decided(reason)
     return replace(resolved, steps=steps)

@@ -56,12 +56,12 @@ class StepLoop:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def admit(self, drawing: Drawing) -> None:
-        """Take up a drawing before the next step. Its `done` is told when it leaves, by the loop's
-        own thread.
+    def admit(self, *drawings: Drawing) -> None:
+        """Take up drawings before the next step. The `done` of each is told when it leaves, by the
+        loop's own thread.
         """
         with self._lock:
-            self._arriving.append(drawing)
+            self._arriving.extend(drawings)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="limner-engine")
                 self._thread.start()
@@ -128,7 +128,11 @@ class StepLoop:
             if drawing not in self._drawings:
                 continue  # it failed in this step
             drawing.accompanied(sum(entry.drawing is not drawing for entry in entries))
-            drawing.tell()
+            try:
+                drawing.tell()
+            except Exception as error:
+                self._end(drawing, error)
+                continue
             if drawing.finished:
                 self._end(drawing, None)
 
