@@ -53,7 +53,8 @@ class StepLoop:
         self._joined: dict[tuple[object, ...], RowConditions] = {}
         self._numbers = count()
         self._pace = _Pace()
-        self._thread: threading.Thread | None = None
+        self._thread: threading.Thread | None = None  # the last one, ended or not
+        self._working = False
         self._lock = threading.Lock()
 
     def admit(self, *drawings: Drawing) -> None:
@@ -62,7 +63,8 @@ class StepLoop:
         """
         with self._lock:
             self._arriving.extend(drawings)
-            if self._thread is None:
+            if not self._working:
+                self._working = True
                 self._thread = threading.Thread(target=self._work, name="limner-engine")
                 self._thread.start()
 
@@ -102,7 +104,7 @@ class StepLoop:
             if self._drawings:
                 return True
             self._joined.clear()
-            self._thread = None
+            self._working = False
             return False
 
     def _drop_stopped(self) -> None:

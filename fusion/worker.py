@@ -18,14 +18,16 @@ class Worker:
         self._name = name
         self._within = within
         self._tasks: deque[Callable[[], None]] = deque()
-        self._thread: threading.Thread | None = None
+        self._thread: threading.Thread | None = None  # the last one, ended or not
+        self._working = False
         self._lock = threading.Lock()
 
     def put(self, task: Callable[[], None]) -> None:
         """Run a task after those put before it."""
         with self._lock:
             self._tasks.append(task)
-            if self._thread is None:
+            if not self._working:
+                self._working = True
                 self._thread = threading.Thread(target=self._work, name=self._name)
                 self._thread.start()
 
@@ -50,5 +52,5 @@ class Worker:
         with self._lock:
             if self._tasks:
                 return self._tasks.popleft()
-            self._thread = None
+            self._working = False
             return None

@@ -47,7 +47,9 @@ def test_a_large_picture_does_not_hold_up_a_small_one() -> None:
 
 
 def test_a_lane_has_time_for_each_of_its_requests() -> None:
-    batcher = filled(("a", "crowded", 1), ("b", "crowded", 1), ("c", "crowded", 1), ("d", "idle", 1))
+    batcher = filled(
+        ("a", "crowded", 1), ("b", "crowded", 1), ("c", "crowded", 1), ("d", "idle", 1)
+    )
     turns = []
     for _ in range(40):
         lane, _ = batcher.next() or (None, None)

@@ -73,7 +73,7 @@ class TestRequests:
         assert free > self.steps(engine, target=painting(1), strength=0.1, **words)
 
     def test_a_number_and_the_bundles_own_are_kept(self, engine: Engine) -> None:
-        for given, steps in ((5, 5), (None, 3)):
-            result = engine.fuse(FusionRequest(identities=(SOMEONE,), steps=given, verify=False))
+        for asked, steps in ((5, 5), (None, 3)):
+            result = engine.fuse(FusionRequest(identities=(SOMEONE,), steps=asked, verify=False))
             assert result.usage.steps == steps
             assert not any("steps:" in text for text in result.trace.decisions)

@@ -318,3 +318,32 @@ class TestRefusals:
 
 def _tiny_components(directory: Path) -> Any:
     return load_components(open_bundle(directory), device="cpu")
+
+
+class TestDeepFeatures:
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_a_steps_own_give_its_own_noise(self, family: str) -> None:
+        denoiser, given = KeyValueDenoiser(tiny_unet(family)), inputs(3)
+        rows = conditions(denoiser, given, 0.8)
+        whole = denoiser.predict_whole(given.latents, given.timesteps, rows)
+        shallow = denoiser.predict_shallow(given.latents, given.timesteps, rows, whole.deep)
+        assert apart(shallow, whole.noise) == 0
+
+    def test_the_outermost_blocks_see_the_latents_the_inner_ones_do_not(
+        self, unet: UNet2DConditionModel
+    ) -> None:
+        denoiser, given = KeyValueDenoiser(unet), inputs(2)
+        rows = conditions(denoiser, given, 1.0)
+        whole = denoiser.predict_whole(given.latents, given.timesteps, rows)
+        other = given.latents + 0.1
+        shallow = denoiser.predict_shallow(other, given.timesteps, rows, whole.deep)
+        exact = denoiser.predict(other, given.timesteps, rows)
+        assert 0 < apart(shallow, exact) < apart(whole.noise, exact) * 10
+
+    def test_those_of_other_rows_or_sizes_are_refused(self, unet: UNet2DConditionModel) -> None:
+        denoiser, given = KeyValueDenoiser(unet), inputs(2)
+        rows = conditions(denoiser, given, 1.0)
+        deep = denoiser.predict_whole(given.latents, given.timesteps, rows).deep
+        for wrong in (deep[:1], deep[..., :-1]):
+            with pytest.raises(ConditionsRejected, match="deep features"):
+                denoiser.predict_shallow(given.latents, given.timesteps, rows, wrong)
