@@ -59,7 +59,7 @@ class Engine:
 
     Safe to share between threads. Requests wait in a bounded queue and are begun in order; those in
     work share one denoising loop, whatever they ask for. Photos and prompts are read, and pictures
-    decoded, beside it. Threads live as long as there is something to do.
+    decoded, beside it. Its threads end some seconds after the last request.
     """
 
     def __init__(self, source: ModelSource, settings: EngineSettings | None = None) -> None:

@@ -23,7 +23,8 @@ from fusion.denoiser import RowDenoiser
 from fusion.drawing import Drawing
 from fusion.errors import DrawingFailed
 from fusion.sampler import Row, advance, foreseen
-from models import RowConditions
+from fusion.worker import Worker
+from models import RowConditions, release_team
 
 _MOST_JOINED: Final = 4  # batches whose conditions are kept joined: two lanes, whole and shallow
 
@@ -38,7 +39,7 @@ class _Entry:
 
 
 class StepLoop:
-    """Draws whatever was admitted, in a thread that lives as long as there is something to draw.
+    """Draws whatever was admitted, in a thread of its own.
 
     Whatever goes wrong with a row ends its own drawing only. A batch that fails is halved until it
     is known whose row it was; one that finds no memory is drawn in smaller parts for a while.
@@ -53,8 +54,8 @@ class StepLoop:
         self._joined: dict[tuple[object, ...], RowConditions] = {}
         self._numbers = count()
         self._pace = _Pace()
-        self._thread: threading.Thread | None = None  # the last one, ended or not
-        self._working = False
+        self._worker = Worker("limner-engine")
+        self._drawing = False
         self._lock = threading.Lock()
 
     def admit(self, *drawings: Drawing) -> None:
@@ -63,23 +64,20 @@ class StepLoop:
         """
         with self._lock:
             self._arriving.extend(drawings)
-            if not self._working:
-                self._working = True
-                self._thread = threading.Thread(target=self._work, name="limner-engine")
-                self._thread.start()
+            if not self._drawing:
+                self._drawing = True
+                self._worker.put(self._draw_all)
 
     @property
     def is_current(self) -> bool:
-        """Whether this is the thread that asks."""
-        return self._thread is threading.current_thread()
+        """Whether this is the loop's thread that asks."""
+        return self._worker.is_current
 
     def join(self) -> None:
         """Wait until nothing is left to draw; at once where the loop itself asks."""
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        self._worker.join()
 
-    def _work(self) -> None:
+    def _draw_all(self) -> None:
         with torch.inference_mode():
             while self._take_up():
                 try:
@@ -90,9 +88,10 @@ class StepLoop:
                 except BaseException as error:  # a fault of the loop itself: nobody waits for ever
                     for drawing in list(self._drawings):
                         self._end(drawing, error)
+        release_team()  # others may compute meanwhile
 
     def _take_up(self) -> bool:
-        """What has arrived joins. False, and the thread ends, where there is nothing to draw."""
+        """What has arrived joins. False where there is nothing to draw."""
         with self._lock:
             while self._arriving:
                 drawing = self._arriving.popleft()
@@ -104,7 +103,7 @@ class StepLoop:
             if self._drawings:
                 return True
             self._joined.clear()
-            self._working = False
+            self._drawing = False
             return False
 
     def _drop_stopped(self) -> None:

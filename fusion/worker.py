@@ -1,15 +1,24 @@
-"""A thread that does one thing after the other, and lives as long as there is something to do."""
+"""A thread that does one thing after the other, and waits a while for more before it ends."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Final
+
+# A new thread has no memory of its own yet: the first step in one takes a third longer.
+LINGER_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.1  # how often a waiting thread looks whether the program is ending
 
 
 class Worker:
-    """Runs tasks in the order they were put. A task must not raise: it has nobody to tell."""
+    """Runs tasks in the order they were put. A task must not raise: it has nobody to tell.
+
+    A program that ends waits for the tasks, and not for the thread.
+    """
 
     def __init__(
         self, name: str, within: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -19,17 +28,20 @@ class Worker:
         self._within = within
         self._tasks: deque[Callable[[], None]] = deque()
         self._thread: threading.Thread | None = None  # the last one, ended or not
-        self._working = False
-        self._lock = threading.Lock()
+        self._alive = False
+        self._leaving = False
+        self._changed = threading.Condition()
 
     def put(self, task: Callable[[], None]) -> None:
         """Run a task after those put before it."""
-        with self._lock:
+        with self._changed:
             self._tasks.append(task)
-            if not self._working:
-                self._working = True
-                self._thread = threading.Thread(target=self._work, name=self._name)
-                self._thread.start()
+            if self._alive:
+                self._changed.notify()
+                return
+            self._alive = True
+            self._thread = threading.Thread(target=self._work, name=self._name)
+            self._thread.start()
 
     @property
     def is_current(self) -> bool:
@@ -37,10 +49,15 @@ class Worker:
         return self._thread is threading.current_thread()
 
     def join(self) -> None:
-        """Wait until nothing is left to do; at once where the worker itself asks."""
+        """Wait until nothing is left to do and the thread has ended; at once where it asks."""
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        if thread is None or self.is_current:
+            return
+        with self._changed:
+            self._leaving = True
+            self._changed.notify()
+        thread.join()
+        self._leaving = False
 
     def _work(self) -> None:
         with self._within():
@@ -49,8 +66,12 @@ class Worker:
                 del task  # not to hold what it holds until the next one comes
 
     def _next(self) -> Callable[[], None] | None:
-        with self._lock:
-            if self._tasks:
-                return self._tasks.popleft()
-            self._working = False
-            return None
+        until = time.monotonic() + LINGER_SECONDS
+        with self._changed:
+            while not self._tasks:
+                left = until - time.monotonic()
+                if self._leaving or left <= 0 or not threading.main_thread().is_alive():
+                    self._alive = False
+                    return None
+                self._changed.wait(min(left, _LOOK_SECONDS))
+            return self._tasks.popleft()

@@ -196,29 +196,16 @@ class KeyValueDenoiser:
                 conditions.time_ids,
             )
 
-    def text_key(self, states: Digest) -> Digest:
-        """Under what the K and V of these text states are remembered.
+    def scope(self) -> Digest:
+        """All that K and V depend on beside text and identity: weights, adapters, precision.
 
-        states: of all that the states depend on, such as the encoder's scope and the token ids.
+        Read from the weights, so ask once for all keys of a request.
         """
-        return self._key("text", states)
-
-    def identity_key(self, embeddings: Digest) -> Digest:
-        """Under what the K and V of these identities are remembered. embeddings: their digest."""
-        return self._key("identity", embeddings)
-
-    def forget_weights(self) -> None:
-        """Read the weights anew, after a change of a few values through `.data` (WeightsWatch)."""
-        self._current().watch.forget()
-
-    def _key(self, kind: str, source: Digest) -> Digest:
         self._resume()
         device = self.unet.device.type
         return digest(
             {
-                "kind": f"key values of {kind}",
                 "weights": self._current().watch.digest(),
-                "source": source,
                 "dtype": str(self.unet.dtype),
                 "device": device,
                 "autocast": str(torch.get_autocast_dtype(device))
@@ -226,6 +213,21 @@ class KeyValueDenoiser:
                 else None,
             }
         )
+
+    def text_key(self, states: Digest, scope: Digest | None = None) -> Digest:
+        """Under what the K and V of these text states are remembered.
+
+        states: of all that the states depend on, such as the encoder's scope and the token ids.
+        """
+        return digest(["key values of text", scope or self.scope(), states])
+
+    def identity_key(self, embeddings: Digest, scope: Digest | None = None) -> Digest:
+        """Under what the K and V of these identities are remembered. embeddings: their digest."""
+        return digest(["key values of identity", scope or self.scope(), embeddings])
+
+    def forget_weights(self) -> None:
+        """Read the weights anew, after a change of a few values through `.data` (WeightsWatch)."""
+        self._current().watch.forget()
 
     def _ready(self, latents: Tensor, timesteps: Tensor, conditions: RowConditions) -> _Parts:
         self._resume()

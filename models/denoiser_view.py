@@ -45,38 +45,40 @@ class Given(NamedTuple):
     identity_scales: Tensor | None
 
 
-class GivenKeyValues:
-    """Cross-attention as diffusers' (IPAdapter)AttnProcessor2_0 computes it, with K and V given."""
+class GivenAttention(nn.Module):
+    """Cross-attention as diffusers' (IPAdapter)AttnProcessor2_0 computes it, with K and V given.
 
-    def __init__(self, start: int, width: int) -> None:
-        self.start, self.width = start, width
+    Shares the projections of query and output with the layer it stands for, and has no others.
+    """
 
-    def __call__(
+    def __init__(self, layer: Any, start: int) -> None:
+        super().__init__()
+        self.to_q, self.to_out = layer.to_q, layer.to_out
+        self.heads, self.rescale_output_factor = layer.heads, layer.rescale_output_factor
+        self.start, self.width = start, int(layer.inner_dim)
+
+    def forward(
         self,
-        attn: Any,
         hidden_states: Tensor,
         encoder_hidden_states: Given,
         attention_mask: Tensor | None = None,
-        temb: Tensor | None = None,
     ) -> Tensor:
         given = encoder_hidden_states
-        query = _by_heads(attn.to_q(hidden_states), attn.heads)
-        mixed = self._attend(query, given.text, attn.heads)
+        query = _by_heads(self.to_q(hidden_states), self.heads)
+        mixed = self._attend(query, given.text)
         if given.identity is not None and given.identity_scales is not None:
             # float32 scales, as a number would be: half precision would round them first.
-            added = given.identity_scales[:, None, None] * self._attend(
-                query, given.identity, attn.heads
-            )
+            added = given.identity_scales[:, None, None] * self._attend(query, given.identity)
             mixed = mixed + added.to(mixed.dtype)
-        mixed = attn.to_out[1](attn.to_out[0](mixed))
-        if attn.rescale_output_factor != 1:
-            mixed = mixed / attn.rescale_output_factor
+        mixed = self.to_out[1](self.to_out[0](mixed))
+        if self.rescale_output_factor != 1:
+            mixed = mixed / self.rescale_output_factor
         return cast("Tensor", mixed)
 
-    def _attend(self, query: Tensor, packed: Tensor, heads: int) -> Tensor:
+    def _attend(self, query: Tensor, packed: Tensor) -> Tensor:
         key, value = unpacked(packed, self.start, self.width)
         mixed = F.scaled_dot_product_attention(
-            query, _by_heads(key, heads), _by_heads(value, heads), dropout_p=0.0
+            query, _by_heads(key, self.heads), _by_heads(value, self.heads), dropout_p=0.0
         )
         return mixed.transpose(1, 2).reshape(mixed.shape[0], -1, self.width).to(query.dtype)
 
@@ -140,6 +142,7 @@ class _Copier:
             return self._attention(module)
         if self.packed and packs(module):
             return PackedConvolution(cast("nn.Conv2d", module))
+        before = len(self.layers)
         children = {
             name: replaced[name]
             if name in replaced
@@ -150,6 +153,9 @@ class _Copier:
         }
         if all(children[name] is child for name, child in module._modules.items()):
             return module
+        if len(self.layers) > before:
+            # Only here do adapters come and go; packed convolutions are nobody else's to change.
+            self.seen.append((module, _state(module)))
         return self._copy(module, children)
 
     def _attention(self, layer: Any) -> nn.Module:
@@ -158,14 +164,10 @@ class _Copier:
         start = 2 * sum(self.widths)
         self.layers.append(layer)
         self.widths.append(width)
-        given = ("to_k", "to_v", "processor")
-        children = {name: child for name, child in layer._modules.items() if name not in given}
-        copy = self._copy(layer, children)
-        copy.__dict__["processor"] = GivenKeyValues(start, width)
-        return copy
+        self.seen.append((layer, _state(layer)))
+        return GivenAttention(layer, start)
 
     def _copy(self, module: nn.Module, children: dict[str, nn.Module | None]) -> nn.Module:
-        self.seen.append((module, _state(module)))
         copy = object.__new__(type(module))
         copy.__dict__.update({k: v for k, v in module.__dict__.items() if k not in _BOUND})
         copy.__dict__["_modules"] = children

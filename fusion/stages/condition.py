@@ -60,14 +60,15 @@ def condition(
     """
     texts = [plan.prompt, plan.negative_prompt] if guided else [plan.prompt]
     encoded = tuple(encode_text(text, tokenizer, encoder) for text in texts)
-    projected = [leases.enter_context(_text(one.states, denoiser, store)) for one in encoded]
+    scope = denoiser.scope()
+    projected = [leases.enter_context(_text(one.states, denoiser, scope, store)) for one in encoded]
     used = list(projected)
     identities: list[KeyValues | None] = [None, None]
     if embedding is not None:
         # Both branches at once: one row alone takes other kernels than diffusers' pipeline does.
         both = np.stack([np.zeros_like(embedding), embedding] if guided else [embedding])[:, None]
         given = torch.from_numpy(both).to(device=encoder.device, dtype=dtype)
-        pair = leases.enter_context(_identity(embedding, given, denoiser, store))
+        pair = leases.enter_context(_identity(embedding, given, denoiser, scope, store))
         used.append(pair)
         identities = [pair.value.select([row]) for row in reversed(range(len(both)))]
     rows = [
@@ -107,9 +108,9 @@ def padded(text: str, tokenizer: Any) -> Any:
 
 
 def _text(
-    states: Tensor, denoiser: KeyValueDenoiser, store: KeyValueStore
+    states: Tensor, denoiser: KeyValueDenoiser, scope: Digest, store: KeyValueStore
 ) -> AbstractContextManager[Leased[KeyValues]]:
-    key = denoiser.text_key(_content(states))
+    key = denoiser.text_key(_content(states), scope)
     return store.lease(key, lambda: denoiser.project_text(states))
 
 
@@ -117,9 +118,10 @@ def _identity(
     embedding: NDArray[np.float32],
     given: Tensor,
     denoiser: KeyValueDenoiser,
+    scope: Digest,
     store: KeyValueStore,
 ) -> AbstractContextManager[Leased[KeyValues]]:
-    key = denoiser.identity_key(digest([given.shape[0], digest_array(embedding)]))
+    key = denoiser.identity_key(digest([given.shape[0], digest_array(embedding)]), scope)
     return store.lease(key, lambda: denoiser.project_identity(given))
 
 

@@ -161,14 +161,20 @@ class TestQueue:
         for handle in (handles[0], handles[2]):
             assert np.array_equal(pixels(handle.result(PATIENCE_SECONDS)), alone)
 
-    def test_the_drawing_thread_rests_when_there_is_nothing_to_draw(
+    def test_its_threads_end_when_there_is_nothing_to_do_for_a_while(
         self, faceid_pipe: StableDiffusionPipeline
     ) -> None:
+        before = set(threading.enumerate())
         engine, gate = self.held(faceid_pipe)
         gate.released.set()
         engine.fuse(self.request(0))
+        started = [one for one in set(threading.enumerate()) - before if "limner" in one.name]
+        assert len(started) == 3, "they linger"
+        for thread in started:
+            thread.join(PATIENCE_SECONDS)
+            assert not thread.is_alive()
+        assert engine.fuse(self.request(1)).images, "and come back"
         engine.close()
-        assert not [one for one in threading.enumerate() if one.name == "limner-engine"]
 
     def test_waiting_has_an_end(self, faceid_pipe: StableDiffusionPipeline) -> None:
         engine, gate = self.held(faceid_pipe)
