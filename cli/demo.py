@@ -56,10 +56,9 @@ def demo(
     portraits = [output / commission.file for commission in commissions]
     check_files([*photos, *portraits, output / SHEET])
     engine = load_engine(bundle)
-    painted = [
-        Painted(commission, engine.fuse(commission.request(seed)))
-        for commission in tracked(commissions, "painting their portraits", len(commissions))
-    ]
+    results = engine.fuse_all(commission.request(seed) for commission in commissions)
+    drawn = tracked(results, "painting their portraits", len(commissions))
+    painted = [Painted(*pair) for pair in zip(commissions, drawn, strict=True)]
     jury = Jury(judges, FaceAnalyser(opened), models)
     scores = [jury.score(item) for item in tracked(painted, "judging the portraits", len(painted))]
     marks = jury.ceiling(), jury.floor()

@@ -186,6 +186,24 @@ class Engine:
             handle.cancel()
             raise
 
+    def fuse_all(self, requests: Iterable[FusionRequest]) -> Iterator[FusionResult]:
+        """Draw many at once; their results in the order given, as they come.
+
+        Raises what `fuse` raises, for the first that fails; those after it are cancelled, as they
+        are when the iteration is given up.
+        """
+        handles: deque[Handle] = deque()
+        try:
+            for request in requests:
+                handles.append(self._enqueue(request, wait=True))
+                while handles and handles[0].done():
+                    yield handles.popleft().result()
+            while handles:
+                yield handles.popleft().result()
+        finally:
+            for handle in handles:
+                handle.cancel()
+
     def submit(self, request: FusionRequest) -> Handle:
         """Queue a request and return at once.
 

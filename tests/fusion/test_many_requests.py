@@ -24,6 +24,7 @@ from fusion import (
     Identity,
     TaskState,
 )
+from models import ImageRejected
 from tests.fusion.conftest import painting, unit
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own schedulers
@@ -228,3 +229,26 @@ def test_an_engine_over_a_pipeline_draws_many_at_once_as_the_pipeline_draws_each
             ],
         ).images[0]  # fmt: skip
         assert psnr(picture, np.asarray(theirs)) >= 55
+
+
+class TestFuseAll:
+    def test_results_come_in_the_order_asked_for(self, roomy: Engine) -> None:
+        requests = [FusionRequest(steps=1 + 5 * (n == 0), seed=n, verify=False) for n in range(30)]
+        results = list(roomy.fuse_all(iter(requests)))
+        assert [result.pictures[0].seed for result in results] == list(range(30))
+
+    def test_more_than_the_queue_holds_are_waited_for(self, tiny_bundle: Path) -> None:
+        small = EngineSettings(capacity=2, active_requests=2)
+        with Engine.load(tiny_bundle, device="cpu", settings=small) as engine:
+            requests = [FusionRequest(steps=1, seed=n, verify=False) for n in range(12)]
+            assert len(list(engine.fuse_all(requests))) == 12
+
+    def test_a_failure_is_raised_and_the_rest_cancelled(self, roomy: Engine) -> None:
+        bad = FusionRequest(identities=(Identity(image=b"nothing"),))
+        requests = [FusionRequest(steps=1, verify=False), bad, FusionRequest(steps=400)]
+        results = roomy.fuse_all(requests)
+        assert next(results).images
+        with pytest.raises(ImageRejected):
+            next(results)
+        roomy.fuse(FusionRequest(steps=1, verify=False))
+        assert not roomy._waiting
