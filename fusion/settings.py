@@ -29,7 +29,7 @@ class EngineSettings:
 
     capacity: int = 16
     ttl_seconds: float = 600.0
-    active_requests: int = 8
+    active_requests: int = 12  # more than a batch, so that it stays full while some are decoded
     largest_batch: int = 8
     face_store_max_bytes: int = 8 << 20
     key_values_max_bytes: int = 256 << 20
