@@ -22,7 +22,7 @@ def bench(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Draw portraits of a drawn person and tell seconds, stages and memory."""
+    """Draw portraits, one after another and at once; tell seconds, stages and memory."""
     import time
 
     from cli.console import print_json, progress, say, table
@@ -50,6 +50,11 @@ def bench(
     with progress() as bar:
         seeds = bar.track(range(count + WARM_UP), description="painting")
         results = [engine.fuse(request(seed)) for seed in seeds]
+    with progress() as bar:
+        together = engine.fuse_all(request(seed) for seed in range(count))
+        started = time.perf_counter()
+        list(bar.track(together, total=count, description="painting them at once"))
+        together_seconds = (time.perf_counter() - started) / count
     counted = results[WARM_UP:]
     seconds = [result.usage.seconds for result in counted]
     peak = max(result.usage.peak_memory_bytes for result in counted)
@@ -62,6 +67,7 @@ def bench(
                 "load_seconds": load_seconds,
                 "median_seconds": statistics.median(seconds),
                 "seconds": seconds,
+                "together_seconds": together_seconds,
                 "peak_memory_bytes": peak,
             }
         )
@@ -70,6 +76,10 @@ def bench(
         f"{steps} steps: [bold]{statistics.median(seconds):.2f} s[/bold] a portrait "
         f"(median of {count}, slowest {max(seconds):.2f} s); loading took {load_seconds:.1f} s; "
         f"{peak / 2**20:.0f} MiB at most"
+    )
+    say(
+        f"{count} at once: [bold]{together_seconds:.2f} s[/bold] each, "
+        f"{statistics.median(seconds) / together_seconds:.1f} times as many"
     )
     table(["stage", "seconds a picture", "share", "memory it added"], stage_rows(counted))
 

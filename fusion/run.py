@@ -74,7 +74,7 @@ class Run:
         notes = Notes()
         resolved = settled_steps(self.resolved, self.ground, self.shared.settings, notes)
         if resolved.mode == "fast":
-            notes.decided("mode: fast, so late guidance and deep features are approximated")
+            notes.decided("mode: fast, so most steps take over the deep features of one before")
         load = Load(memory_share(self.ground.drawer.device), queue_share())
         relief = relieve(resolved, pressure.look(load), load, pressure.settings)
         for downgrade in relief.downgrades:

@@ -150,6 +150,7 @@ def test_a_bench_tells_seconds_and_memory(tiny_bundle: Path, capsys: Shown) -> N
     assert run(["bench", *options]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["median_seconds"] > 0
+    assert told["together_seconds"] > 0
     assert told["peak_memory_bytes"] > 0
 
 

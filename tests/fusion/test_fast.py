@@ -62,7 +62,7 @@ class TestDrawing:
     ) -> None:
         """Of 8, 6 and 5 steps, one of them exact: whole and shallow rows meet at every step."""
         denoiser, given = RowDenoiser(faceid_pipe.unet), conditioning_of(faceid_pipe, "hat", 1)
-        kinds = ((FastSettings(), 8), (FastSettings(interval=3), 6), (EXACT, 5))
+        kinds = ((FastSettings(guided_until=0.6), 8), (FastSettings(interval=2), 6), (EXACT, 5))
 
         def rows() -> list[Row]:
             return [row_of(faceid_pipe, n, fast, steps) for n, (fast, steps) in enumerate(kinds)]
@@ -79,9 +79,9 @@ class TestRequests:
         fast = engine.fuse(request.model_copy(update={"mode": "fast"}))
         assert exact.usage.shallow_evaluations == 0
         assert exact.usage.denoiser_evaluations == 20
-        # Whole: steps 0, 1, 3, 5, 7 with guidance and 9 without; guidance ends at step 8.
-        assert fast.usage.denoiser_evaluations == 11
-        assert fast.usage.shallow_evaluations == 7
+        # Whole: steps 0, 1, 4 and 7, with both branches of guidance.
+        assert fast.usage.denoiser_evaluations == 8
+        assert fast.usage.shallow_evaluations == 12
         assert any("fast" in text for text in fast.trace.decisions)
         assert not np.array_equal(np.asarray(exact.images[0]), np.asarray(fast.images[0]))
 
@@ -113,12 +113,12 @@ class TestGuidanceInterval:
         self, engine: Engine
     ) -> None:
         request = FusionRequest(
-            identities=(SOMEONE,), steps=10, verify=False, guidance_interval=(0.4, 1.0), mode="fast"
+            identities=(SOMEONE,), steps=10, verify=False, guidance_interval=(0.5, 1.0), mode="fast"
         )
-        # Whole: 0, 1, 3 alone; 4 (begins), 5, 7 guided; 9 alone. Shallow: 2, 8 alone; 6 guided.
+        # Whole: 0, 1, 4 alone; 5 (it begins) and 7 guided. Shallow: 2, 3 alone; 6, 8, 9 guided.
         usage = engine.fuse(request).usage
-        assert usage.denoiser_evaluations == 3 + 6 + 1
-        assert usage.shallow_evaluations == 1 + 1 + 2
+        assert usage.denoiser_evaluations == 3 + 4
+        assert usage.shallow_evaluations == 2 + 6
 
     @pytest.mark.parametrize("interval", [(0.5, 0.5), (0.7, 0.2), (-0.1, 1), (0, 1.1)])
     def test_an_interval_that_is_none_is_refused(
