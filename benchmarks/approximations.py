@@ -1,7 +1,7 @@
 """What is given up for speed: fast mode, and steps that fit, against what they stand for.
 
 People nobody trained on, the same wishes and seeds in every arm. PSNR is against the exact drawing
-(of 20 steps for fast mode, of 100 for steps); identity is the judge's cosine with another photo of
+(of 20 steps for fast mode, of 120 for steps); identity is the judge's cosine with another photo of
 the person, attributes the judge's balanced accuracy, by judges that never condition a picture.
 
     python benchmarks/approximations.py [--people 48] [--part fast|steps|all]
@@ -180,7 +180,7 @@ def _judged(
 
 
 def _steps(cases: Cases) -> Figures:
-    """How near each number of steps comes to a hundred, for requests of every kind."""
+    """How near each number of steps comes to 120, for requests of every kind."""
     count = len(cases.photos)
     kinds: dict[str, Callable[[int], dict[str, object]]] = {
         "one word": lambda i: {"attributes": dict([*cases.wishes[i].attributes.items()][:1])},
@@ -191,7 +191,7 @@ def _steps(cases: Cases) -> Figures:
         "a target, strength 1": lambda i: _onto(cases, i, 1.0),
     }
     arms: tuple[int | str, ...] = (15, 20, 30, "auto")
-    table = Table(title=f"PSNR to a hundred steps, {count} requests each", title_justify="left")
+    table = Table(title=f"PSNR to 120 steps, {count} requests each", title_justify="left")
     for heading in ("", *(str(arm) for arm in arms), "steps taken"):
         table.add_column(heading, justify="right" if heading else "left")
     figures: Figures = {"requests_of_each_kind": count}
@@ -210,7 +210,7 @@ def _steps(cases: Cases) -> Figures:
                 }
             )
 
-        reference = _pictures(_drawn(lambda i: request(i, 100), count)[0])
+        reference = _pictures(_drawn(lambda i: request(i, 120), count)[0])
         row, key = [], kind.replace(",", "").replace(" ", "_")
         for arm in arms:
             results, _ = _drawn(lambda i, a=arm: request(i, a), count)

@@ -17,39 +17,45 @@ from numpy.typing import NDArray
 # this all over the head.
 MANY_TOKENS: Final = 24
 STRONG_EDGES: Final = 24.0  # grey levels per pixel, on average
+_NEAR: Final = 2  # steps more or fewer than wished
 
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What each measure counts for steps="auto", in any unit.
+    """What steps="auto" makes of the measures.
 
-    openness: of what the words leave open; strength: of how much is drawn anew; detail: of the
-    target under its mask. A free portrait has no target: all of it is drawn anew.
+    least: what a drawing asks for whatever is said of it; openness, detail: what each adds when it
+    is full. Shares of the way from the fewest steps to the most; more than all of it is all of it.
     """
 
-    openness: float = 1.0
-    strength: float = 2.0
-    detail: float = 1.0
+    least: float = 0.2
+    openness: float = 0.9
+    detail: float = 0.2
 
     def __post_init__(self) -> None:
-        if min(self.openness, self.strength, self.detail) < 0 or not self.openness + self.strength:
-            raise ValueError(f"{self}: weights are not negative, nor all of them 0")
+        if min(self.least, self.openness, self.detail) < 0:
+            raise ValueError(f"{self}: shares are not negative")
 
 
 @dataclass(frozen=True)
 class Complexity:
-    """A request's measures, 0 to 1 each. detail: None where there is no target."""
+    """A request's measures, 0 to 1 each.
+
+    openness: of what the words leave open; strength: of how much is drawn anew, all of a free
+    portrait; detail: of the target under its mask, None where there is no target.
+    """
 
     openness: float
     strength: float = 1.0
     detail: float | None = None
 
     def weighted(self, settings: StepSettings) -> float:
-        """All of them as one number, 0 to 1."""
-        parts = [(self.openness, settings.openness), (self.strength, settings.strength)]
-        if self.detail is not None:
-            parts.append((self.detail, settings.detail))
-        return sum(value * weight for value, weight in parts) / sum(weight for _, weight in parts)
+        """All of them as one number, 0 to 1. A small change settles twice: it begins with less
+        noise, and it is the target that says what it becomes.
+        """
+        asked = settings.least + settings.openness * self.openness
+        asked += settings.detail * (self.detail or 0.0)
+        return self.strength**2 * min(asked, 1.0)
 
     def __str__(self) -> str:
         measures = f"openness {self.openness:.2f}, strength {self.strength:.2f}"
@@ -77,7 +83,18 @@ def detail(picture: NDArray[np.uint8], mask: NDArray[np.float32]) -> float:
 def choose_steps(
     complexity: Complexity, fewest: int, most: int, settings: StepSettings
 ) -> tuple[int, str]:
-    """How many steps, from fewest to most, and why."""
+    """How many steps, from fewest to most, and why.
+
+    With a target only the last int(steps · strength) are done: near the wished number one is taken
+    whose share is nearest to the strength that was asked for.
+    """
     share = complexity.weighted(settings)
-    steps = round(fewest + (most - fewest) * share)
+    wished = round(fewest + (most - fewest) * share)
+    near = range(max(wished - _NEAR, fewest), min(wished + _NEAR, most) + 1)
+    steps = min(near, key=lambda n: (_lost(n, complexity.strength), abs(n - wished)))
     return steps, f"steps: {steps} of {fewest} to {most}, complexity {share:.2f} ({complexity})"
+
+
+def _lost(steps: int, strength: float) -> float:
+    """How much less than `strength` is drawn anew, in hundredths."""
+    return round(100 * (strength - int(steps * strength) / steps))

@@ -26,13 +26,22 @@ def test_the_range_is_kept_and_the_reason_given(
 
 @pytest.mark.parametrize("measure", ["openness", "strength", "detail"])
 def test_more_of_a_measure_never_takes_fewer_steps(measure: str) -> None:
-    low = {"openness": 0.5, "strength": 0.5, "detail": 0.5}
+    low = {"openness": 0.3, "strength": 0.5, "detail": 0.5}
     taken = [
         choose_steps(Complexity(**{**low, measure: value}), 15, 30, StepSettings())[0]
         for value in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
-    assert taken == sorted(taken)
     assert taken[0] < taken[-1]
+    if measure != "strength":  # of which a number of steps keeps some better than others
+        assert taken == sorted(taken)
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.45, 0.6, 0.85])
+def test_the_strength_that_was_asked_for_is_kept(strength: float) -> None:
+    """A fixed number of steps loses up to one: 0.85 of 15 is drawn as 0.8."""
+    for said in np.linspace(0, 1, 9):
+        steps, _ = choose_steps(Complexity(float(said), strength, 0.5), 15, 30, StepSettings())
+        assert strength - int(steps * strength) / steps < 0.025
 
 
 def test_more_words_leave_less_open() -> None:
@@ -52,9 +61,9 @@ def test_detail_is_of_what_lies_under_the_mask() -> None:
     assert detail(noisy, np.zeros((64, 64), np.float32)) == 0
 
 
-@pytest.mark.parametrize("given", [{"openness": -1.0}, {"openness": 0.0, "strength": 0.0}])
+@pytest.mark.parametrize("given", [{"openness": -1.0}, {"least": -0.1}])
 def test_weights_without_meaning_are_refused(given: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="weights"):
+    with pytest.raises(ValueError, match="shares"):
         StepSettings(**given)
 
 
