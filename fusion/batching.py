@@ -5,7 +5,7 @@ No tensors here: what a row is, and how long its step took, is the loop's busine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -100,10 +100,6 @@ class Batcher(Generic[R]):
     def lower(self, lane: Lane[R], rows: int) -> None:
         """So many rows were too many at once: draw half of them together for a while."""
         lane.limit, lane.held = max(rows // 2, 1), 0
-
-    def __iter__(self) -> Iterator[Place[R]]:
-        for lane in self._lanes.values():
-            yield from lane.places
 
     def __len__(self) -> int:
         return sum(len(lane.places) for lane in self._lanes.values())

@@ -103,13 +103,12 @@ class Drawing:
         """The loop has let it go."""
         self._left = time.perf_counter()
 
-    def took(self, branches: int, batch: int, seconds: float, whole: bool) -> None:
-        """A row of it went one step with so many branches, in a batch that took so long."""
+    def took(self, branches: int, whole: bool) -> None:
+        """A row of it went one step with so many branches, through all of the denoiser or not."""
         if whole:
             self.evaluations += branches
         else:
             self.shallow_evaluations += branches
-        self.busy_seconds += seconds * branches / batch
 
     def accompanied(self, mates: int) -> None:
         """A step was drawn beside so many rows of others."""

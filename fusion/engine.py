@@ -193,13 +193,24 @@ class Engine:
         are when the iteration is given up.
         """
         handles: deque[Handle] = deque()
+        refused: Exception | None = None
         try:
             for request in requests:
-                handles.append(self._enqueue(request, wait=True))
-                while handles and handles[0].done():
-                    yield handles.popleft().result()
+                try:
+                    handles.append(self._enqueue(request, wait=True))
+                except Exception as error:
+                    refused = error  # those before it come first
+                    break
+                while handles[0].done():
+                    yield handles[0].result()
+                    handles.popleft()
+                    if not handles:
+                        break
             while handles:
-                yield handles.popleft().result()
+                yield handles[0].result()
+                handles.popleft()
+            if refused is not None:
+                raise refused
         finally:
             for handle in handles:
                 handle.cancel()
@@ -255,8 +266,9 @@ class Engine:
                     f"{len(self._waiting)} requests are waiting already: try again in a while"
                 )
             handle = Handle(task, on_cancel=lambda: self._forget(handle))
-            self._waiting.append(_Job(handle, Run(request, resolved, handle, self._shared)))
-        self._preparer.put(self._begin_next)
+            job = _Job(handle, Run(request, resolved, handle, self._shared))
+            self._preparer.put(self._begin_next)  # which waits for the lock
+            self._waiting.append(job)
         release_team()  # of who asks: the loop is to have the only one
         return handle
 
@@ -295,10 +307,9 @@ class Engine:
             drawing = job.run.prepare(
                 partial(self._drawn, job), self._pressure, self._queue_share, self._finisher
             )
+            self._loop.admit(drawing)
         except BaseException as error:
             self._end(job, error)
-        else:
-            self._loop.admit(drawing)
 
     def _check_age(self, handle: Handle) -> None:
         handle.check()
@@ -317,12 +328,12 @@ class Engine:
             if error is not None:
                 raise error
             drawing = job.run.finish()
-            result = None if drawing is not None else job.run.result()
+            if drawing is not None:
+                self._loop.admit(drawing)
+                return
+            result = job.run.result()
         except BaseException as failure:
             self._end(job, failure)
-            return
-        if drawing is not None:
-            self._loop.admit(drawing)
         else:
             self._end(job, result=result)
 

@@ -8,12 +8,11 @@ joined when its rows change and not before.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -22,7 +21,9 @@ from fusion.batching import Batcher, Lane
 from fusion.denoiser import RowDenoiser
 from fusion.drawing import Drawing
 from fusion.errors import DrawingFailed
+from fusion.memory import free_device_memory, is_out_of_memory
 from fusion.sampler import Row, advance, foreseen
+from fusion.stopwatch import Stopwatch
 from fusion.worker import Worker
 from models import RowConditions, release_team
 
@@ -51,9 +52,9 @@ class StepLoop:
         self._rows: Batcher[_Entry] = Batcher(largest_batch)
         self._drawings: dict[Drawing, None] = {}
         self._arriving: deque[Drawing] = deque()
-        self._joined: dict[tuple[object, ...], RowConditions] = {}
+        self._joined: dict[tuple[tuple[int, bool], ...], RowConditions] = {}
         self._numbers = count()
-        self._pace = _Pace()
+        self._stopwatch = Stopwatch()
         self._worker = Worker("limner-engine")
         self._drawing = False
         self._lock = threading.Lock()
@@ -65,8 +66,8 @@ class StepLoop:
         with self._lock:
             self._arriving.extend(drawings)
             if not self._drawing:
-                self._drawing = True
                 self._worker.put(self._draw_all)
+                self._drawing = True
 
     @property
     def is_current(self) -> bool:
@@ -115,13 +116,10 @@ class StepLoop:
 
     def _step(self, lane: Lane[_Entry], entries: list[_Entry]) -> None:
         """One step of these rows: first those that compute everything, then those that do not."""
-        started = time.perf_counter()
-        for whole in (True, False):
-            group = [entry for entry in entries if entry.row.whole is whole]
-            if group:
-                self._draw(lane, group, whole)
-        self._pace.step_done()
-        self._rows.charge(lane, time.perf_counter() - started)
+        whole = [entry for entry in entries if entry.row.whole]
+        shallow = [entry for entry in entries if not entry.row.whole]
+        self._draw(lane, whole, True)
+        self._draw(lane, shallow, False)
         for entry in entries:
             if entry.row.finished:
                 self._rows.finish(entry)
@@ -135,22 +133,28 @@ class StepLoop:
                 self._end(drawing, error)
                 continue
             if drawing.finished:
+                self._stopwatch.settle()
                 self._end(drawing, None)
 
     def _draw(self, lane: Lane[_Entry], entries: Sequence[_Entry], whole: bool) -> None:
-        """Predict and advance; in halves where that fails."""
-        rows = [entry.row for entry in entries]
-        started = time.perf_counter()
-        try:
-            denoiser = self._denoiser()
-            predictions = denoiser.predict(rows, self._conditions(denoiser, entries, whole))
-        except Exception as error:
-            self._split(lane, entries, whole, error)
+        """Predict and advance rows of one kind; in halves where that fails."""
+        entries = [entry for entry in entries if entry.drawing in self._drawings]
+        if not entries:
             return
-        seconds = time.perf_counter() - started
-        batch = denoiser.evaluations(rows)
+        rows = [entry.row for entry in entries]
+        failure: Exception | None = None
+        try:
+            started = self._stopwatch.start(rows[0].latents.device)
+            denoiser = self._denoiser()
+            predictions = denoiser.predict(rows, self._conditions(denoiser, entries))
+            self._stopwatch.stop(started, _Bill(self._rows, lane, entries))
+        except Exception as error:
+            failure = error
+        if failure is not None:  # outside, where nothing holds what the failure had allocated
+            self._split(lane, entries, whole, failure)
+            return
         for entry in entries:
-            entry.drawing.took(entry.row.branches, batch, seconds, whole)
+            entry.drawing.took(entry.row.branches, whole)
         for entry, prediction in zip(entries, predictions, strict=True):
             if entry.drawing in self._drawings:
                 self._advance(entry, prediction)
@@ -174,22 +178,21 @@ class StepLoop:
     ) -> None:
         for drawing in _drawings_of(entries):
             drawing.splits += 1
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
+            error = error.with_traceback(None)  # its frames hold what was allocated
+            error.__context__ = error.__cause__ = None
             self._rows.lower(lane, len(entries))
-            self._pace.free_memory()
+            free_device_memory()
         if len(entries) == 1:
             self._end(entries[0].drawing, error)
             return
         half = (len(entries) + 1) // 2
-        for part in (entries[:half], entries[half:]):
-            if left := [entry for entry in part if entry.drawing in self._drawings]:
-                self._draw(lane, left, whole)
+        self._draw(lane, entries[:half], whole)
+        self._draw(lane, entries[half:], whole)
 
-    def _conditions(
-        self, denoiser: RowDenoiser, entries: Sequence[_Entry], whole: bool
-    ) -> RowConditions:
+    def _conditions(self, denoiser: RowDenoiser, entries: Sequence[_Entry]) -> RowConditions:
         """Those of a batch, joined again only when its rows or their guidance have changed."""
-        key = (whole, *((entry.number, entry.row.guided) for entry in entries))
+        key = tuple((entry.number, entry.row.guided) for entry in entries)
         found = self._joined.pop(key, None)
         if found is None:
             rows = [entry.row for entry in entries]
@@ -200,32 +203,29 @@ class StepLoop:
         return found
 
     def _end(self, drawing: Drawing, error: BaseException | None) -> None:
+        if drawing not in self._drawings:
+            return  # a row of it has ended it before
+        del self._drawings[drawing]
         self._rows.leave(drawing)
-        self._drawings.pop(drawing, None)
+        self._joined.clear()
         drawing.leaves()
         drawing.done(error)
 
 
-class _Pace:
-    """Keeps a GPU at most one step behind, so that who joins need not wait for what was queued."""
+class _Bill:
+    """To whom a batch's time is charged: to its lane, and to its drawings by their branches."""
 
-    _cuda: Any = torch.cuda  # half of it is not typed
+    def __init__(
+        self, batcher: Batcher[_Entry], lane: Lane[_Entry], entries: Sequence[_Entry]
+    ) -> None:
+        self._batcher, self._lane = batcher, lane
+        self._branches = [(entry.drawing, entry.row.branches) for entry in entries]
 
-    def __init__(self) -> None:
-        self._before: Any = None  # the event at the end of a step
-
-    def step_done(self) -> None:
-        if not self._cuda.is_initialized():
-            return
-        now = self._cuda.Event()
-        now.record()
-        if self._before is not None:
-            self._before.synchronize()
-        self._before = now
-
-    def free_memory(self) -> None:
-        if self._cuda.is_initialized():
-            self._cuda.empty_cache()
+    def __call__(self, seconds: float) -> None:
+        self._batcher.charge(self._lane, seconds)
+        total = sum(branches for _, branches in self._branches)
+        for drawing, branches in self._branches:
+            drawing.busy_seconds += seconds * branches / total
 
 
 def _drawings_of(entries: Sequence[_Entry]) -> tuple[Drawing, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -18,7 +18,7 @@ _MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 def memory_share(device: torch.device | None) -> float:
     """How full the memory is that pictures are drawn in, 0 to 1: a CUDA device's, else what this
-    process holds of the machine's, or of what its control group may take.
+    process holds of the machine's, or of what a container may take (its control group version 2).
     """
     if device is not None and device.type == "cuda":
         import torch  # the task and its trace are read without it
@@ -28,6 +28,27 @@ def memory_share(device: torch.device | None) -> float:
         spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return 1 - (free + spare) / total
     return resident_bytes() / _most_bytes()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it says so: a GPU's has a class of its own, a CPU's and cuBLAS' have words only."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error)
+    return isinstance(error, RuntimeError) and any(
+        words in said for words in ("not enough memory", "can't allocate memory", "ALLOC_FAILED")
+    )
+
+
+def free_device_memory() -> None:
+    """Give back what torch keeps of the GPU's memory for later."""
+    import torch
+
+    cuda: Any = torch.cuda  # half of it is not typed
+    if cuda.is_initialized():
+        cuda.empty_cache()
 
 
 def _most_bytes() -> int:

@@ -43,10 +43,17 @@ class PressureSettings:
     steps: float = 0.6
 
     def __post_init__(self) -> None:
+        if self.recovery < 0:
+            raise ValueError(f"recovery is {self.recovery}: not negative")
         for name in ("memory", "queue"):
             given: Thresholds | None = getattr(self, name)
-            if given is not None and (list(given) != sorted(given) or not given[0] > 0):
-                raise ValueError(f"{name} is {given}: three shares over 0, rising")
+            if given is None:
+                continue
+            if list(given) != sorted(given) or given[-1] > 1 or given[0] <= self.recovery:
+                raise ValueError(
+                    f"{name} is {given}: three rising shares up to 1, over recovery "
+                    f"({self.recovery:g}), or no level would ever end"
+                )
         for name in ("size", "steps"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: a share over 0 up to 1")

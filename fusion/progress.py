@@ -101,8 +101,9 @@ class Handle:
     def cancel(self) -> None:
         """Ask for the end: a waiting task is not started, a drawing stops within one step."""
         self._cancelled.set()
-        if self._on_cancel is not None:
-            self._on_cancel()
+        on_cancel = self._on_cancel
+        if on_cancel is not None:
+            on_cancel()
 
     @property
     def cancel_requested(self) -> bool:
@@ -161,6 +162,7 @@ class Handle:
             self._outcome.result = result
             self._outcome.error = error
             self._outcome.ended = True
+            self._on_cancel = None  # it holds the engine
             message = "" if error is None else str(error)
             self._outcome.events.append(Event(task.id, kind, message=message))
             self._changed.notify_all()

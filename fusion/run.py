@@ -121,8 +121,10 @@ class Run:
         )
 
     def close(self) -> None:
-        """Let go of what was kept for the drawing."""
+        """Let go of what was kept for the drawing, tensors on a device among it."""
         self._leases.close()
+        for name in ("ground", "_drawn", "_done", "_best"):
+            self.__dict__.pop(name, None)
 
     def _drawing(self, attempt: Attempt, said: Notes) -> Drawing:
         """The rows of an attempt at the pictures that are still wanted. said: what was decided."""

@@ -41,3 +41,8 @@ class EngineSettings:
     mask: MaskShape = field(default_factory=MaskShape)
     colour: ColourMatch = field(default_factory=ColourMatch)
     retry_scale_growth: float = 0.15
+
+    def __post_init__(self) -> None:
+        for name in ("capacity", "active_requests", "largest_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")

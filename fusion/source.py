@@ -115,7 +115,8 @@ class BundleSource:
         self.warnings: tuple[str, ...] = ()
         self.analyser: Analyser | None = None
         if bundle.has(ComponentKind.FACES):
-            kept = digest([manifest.model_dump_json(), str(choose_device(device))])
+            place = str(bundle.path(ComponentKind.FACES).resolve())  # read when it is first used
+            kept = digest([manifest.model_dump_json(), place, str(choose_device(device))])
             self.analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser(bundle, device))
         known = manifest.faces.placement if manifest.faces else None
         self.placement = FacePlacement(*known) if known else None

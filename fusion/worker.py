@@ -15,7 +15,7 @@ _LOOK_SECONDS: Final = 0.1  # how often a waiting thread looks whether the progr
 
 
 class Worker:
-    """Runs tasks in the order they were put. A task must not raise: it has nobody to tell.
+    """Runs tasks in the order they were put; one that raises is told to threading.excepthook.
 
     A program that ends waits for the tasks, and not for the thread.
     """
@@ -33,15 +33,14 @@ class Worker:
         self._changed = threading.Condition()
 
     def put(self, task: Callable[[], None]) -> None:
-        """Run a task after those put before it."""
+        """Run a task after those put before it. Raises RuntimeError where no thread can start."""
         with self._changed:
+            if not self._alive:
+                thread = threading.Thread(target=self._work, name=self._name)
+                thread.start()  # it waits for the lock, and finds the task
+                self._thread, self._alive = thread, True
             self._tasks.append(task)
-            if self._alive:
-                self._changed.notify()
-                return
-            self._alive = True
-            self._thread = threading.Thread(target=self._work, name=self._name)
-            self._thread.start()
+            self._changed.notify()
 
     @property
     def is_current(self) -> bool:
@@ -62,7 +61,11 @@ class Worker:
     def _work(self) -> None:
         with self._within():
             while (task := self._next()) is not None:
-                task()
+                try:
+                    task()
+                except BaseException as error:
+                    told = threading.ExceptHookArgs((type(error), error, error.__traceback__, None))
+                    threading.excepthook(told)
                 del task  # not to hold what it holds until the next one comes
 
     def _next(self) -> Callable[[], None] | None:

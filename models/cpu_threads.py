@@ -21,15 +21,21 @@ _PAUSE_HARD: Final = 2  # OpenMP 5.0, omp_pause_resource_t: give everything back
 
 
 @cache
-def _runtimes() -> tuple[Any, ...]:
-    """The OpenMP runtimes that are loaded, as ctypes has them; torch's is one of them."""
+def _runtimes(*prefixes: str) -> tuple[Any, ...]:
+    """The OpenMP runtimes that are loaded, as ctypes has them; torch's is one of them.
+
+    prefixes: only those of these names.
+    """
     found = ThreadpoolController().select(user_api="openmp").lib_controllers
-    return tuple(controller.dynlib for controller in found)
+    return tuple(one.dynlib for one in found if not prefixes or one.prefix in prefixes)
 
 
 def release_team() -> None:
-    """Give back the idle team of the thread that calls; it gets another one when it needs one."""
-    for runtime in _runtimes():
+    """Give back the idle team of the thread that calls; it gets another one when it needs one.
+
+    GNU's runtime only: others do not count teams, and would give back everybody's.
+    """
+    for runtime in _runtimes("libgomp"):
         if pause := getattr(runtime, "omp_pause_resource_all", None):
             pause(_PAUSE_HARD)
 

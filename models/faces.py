@@ -214,6 +214,8 @@ def _vanishes(width: int, height: int, settings: FacesSettings) -> bool:
 
 
 def _load(directory: Path, providers: tuple[str, ...], settings: FacesSettings) -> FaceAnalysis:
+    if not directory.is_dir():  # InsightFace would look for a pack of that name elsewhere
+        raise BundleCorrupt(f"{directory} is gone; restore the bundle")
     with quiet_insightface():
         import onnxruntime
         from insightface.app import FaceAnalysis

@@ -18,7 +18,9 @@ FaceStore = IdentityStore[tuple[Face, ...]]
 
 
 class Analyser(Protocol):
-    """What finds faces: `models.FaceAnalyser`."""
+    """What finds faces: `models.FaceAnalyser`. Two threads may ask at once: one for a photo, one
+    for what was drawn.
+    """
 
     @property
     def digest(self) -> str: ...

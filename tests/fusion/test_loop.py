@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from queue import Queue
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 from torch import Tensor
 
-from fusion import DrawingFailed, FusionCancelled
+from fusion import DrawingFailed, FastSettings, FusionCancelled
 from fusion.conditioning import Conditioning
 from fusion.denoiser import RowDenoiser
 from fusion.drawing import Drawing
@@ -176,6 +177,31 @@ class TestIsolation:
         for index in range(5):
             assert torch.allclose(watched.latents(index), watched.alone(index), atol=1e-4)
 
+    def test_what_a_batch_without_memory_had_allocated_is_free_when_its_parts_are_drawn(
+        self, watched: Watched
+    ) -> None:
+        """The failure's own traceback held it, so that the parts found no memory either."""
+        held: list[weakref.ref[Tensor]] = []
+        alive: list[bool] = []
+
+        def allocate(_: object, inputs: tuple[Tensor, ...]) -> None:
+            if len(inputs[0]) > 2:
+                activation = torch.zeros(8)
+                held.append(weakref.ref(activation))
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            alive.extend(reference() is not None for reference in held)
+
+        for seed in range(2):
+            watched.add(watched.row(seed, 1))
+        hook = watched.pipe.unet.conv_in.register_forward_pre_hook(allocate)
+        try:
+            ended = watched.run()
+        finally:
+            hook.remove()
+        assert set(ended.values()) == {None}
+        assert alive
+        assert not any(alive)
+
     def test_one_that_finds_no_memory_even_alone_fails_alone(self, watched: Watched) -> None:
         def allocate(_: object, inputs: tuple[Tensor, ...]) -> None:
             if any(torch.equal(latents, culprit) for latents in inputs[0]):
@@ -212,6 +238,47 @@ class TestIsolation:
         ended = watched.run()
         assert isinstance(ended.pop(1), KeyError)
         assert set(ended.values()) == {None}
+
+
+class TestFastRows:
+    def test_a_row_takes_one_step_at_a_time(self, watched: Watched) -> None:
+        """It took two where a whole one was followed by a shallow one, and told of every other."""
+        steps: list[int] = []
+        for seed in range(2):
+            row = watched.row(seed, 12)
+            row.fast = FastSettings()
+            told = (lambda done, _: steps.append(done)) if seed == 0 else (lambda *_: None)
+            watched.add(row, on_step=told)
+        watched.run()
+        assert steps == list(range(1, 13))
+
+    def test_a_drawing_of_several_rows_in_other_phases_fails_once(self, watched: Watched) -> None:
+        """It ended twice, and the engine hung: one row failed whole, and then another shallow."""
+        rows = tuple(watched.row(seed, 12) for seed in range(4))
+        for position, row in enumerate(rows):
+            row.fast = FastSettings()
+            row.position = position
+        given = conditioning_of(watched.pipe, "hat", 1)
+        ended: Queue[BaseException | None] = Queue()
+        failing = Drawing(rows, given, lambda: None, lambda *_: None, ended.put)
+        culprits = [row.latents[0].clone() for row in rows]
+        hook = watched.pipe.unet.conv_in.register_forward_pre_hook(
+            lambda _, inputs: _refuse(inputs[0], culprits)
+        )
+        watched.add(watched.row(9, 3))
+        try:
+            watched.loop.admit(failing, *watched.drawings)
+            watched.loop.join()
+        finally:
+            hook.remove()
+        assert isinstance(ended.get_nowait(), RuntimeError)
+        assert ended.empty()
+        assert watched.ended.get_nowait() == (0, None)
+
+
+def _refuse(batch: Tensor, culprits: list[Tensor]) -> None:
+    if any(torch.equal(latents, culprit) for latents in batch for culprit in culprits):
+        raise RuntimeError("a fault of the device")
 
 
 class TestConditions:

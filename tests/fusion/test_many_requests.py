@@ -16,14 +16,17 @@ from diffusers import StableDiffusionPipeline
 from eval.metrics import psnr
 from fusion import (
     Engine,
+    EngineClosed,
     EngineSettings,
     EventKind,
     FusionCancelled,
     FusionRequest,
     FusionResult,
     Identity,
+    InvalidRequest,
     TaskState,
 )
+from fusion.sampler import Row
 from models import ImageRejected
 from tests.fusion.conftest import painting, unit
 
@@ -243,6 +246,24 @@ class TestFuseAll:
             requests = [FusionRequest(steps=1, seed=n, verify=False) for n in range(12)]
             assert len(list(engine.fuse_all(requests))) == 12
 
+    def test_a_refusal_comes_after_the_results_before_it(self, roomy: Engine) -> None:
+        good = FusionRequest(steps=1, verify=False)
+        results = roomy.fuse_all([good, good, FusionRequest(count=99), good])
+        assert next(results).images
+        assert next(results).images
+        with pytest.raises(InvalidRequest):
+            next(results)
+
+    def test_given_up_it_cancels_what_it_waits_for(self, tiny_bundle: Path) -> None:
+        with Engine.load(tiny_bundle, device="cpu") as engine:
+            results = engine.fuse_all([FusionRequest(steps=400, verify=False)] * 3)
+            stopper = threading.Timer(0.3, engine.close, kwargs={"cancel": True})
+            stopper.start()
+            with pytest.raises((FusionCancelled, EngineClosed)):
+                list(results)
+            stopper.join(PATIENCE_SECONDS)
+            assert not engine._active
+
     def test_a_failure_is_raised_and_the_rest_cancelled(self, roomy: Engine) -> None:
         bad = FusionRequest(identities=(Identity(image=b"nothing"),))
         requests = [FusionRequest(steps=1, verify=False), bad, FusionRequest(steps=400)]
@@ -252,3 +273,25 @@ class TestFuseAll:
             next(results)
         roomy.fuse(FusionRequest(steps=1, verify=False))
         assert not roomy._waiting
+
+
+@pytest.mark.parametrize("setting", ["capacity", "active_requests", "largest_batch"])
+def test_an_engine_that_could_never_draw_is_refused(setting: str) -> None:
+    with pytest.raises(ValueError, match=setting):
+        EngineSettings(**{setting: 0})
+
+
+def test_a_result_lets_go_of_what_it_was_drawn_with(tiny_bundle: Path) -> None:
+    """Without the garbage collector: on a GPU nothing would call it when memory is short."""
+    with Engine.load(tiny_bundle, device="cpu") as engine:
+        gc.collect()
+        gc.disable()
+        try:
+            handle = engine.submit(FusionRequest(steps=2, verify=False))
+            handle.result(PATIENCE_SECONDS)
+            while engine._active:
+                time.sleep(0.01)
+            held = [one for one in gc.get_objects() if type(one) is Row]
+        finally:
+            gc.enable()
+    assert not held

@@ -24,7 +24,7 @@ from tests.fusion.conftest import painting, unit
 
 DEFAULTS = RequestDefaults(20, 2.5, 1.0, 0.6, (128, 128))
 QUEUE = PressureSettings(queue=(0.5, 0.7, 0.9))
-FULL = PressureSettings(memory=(1e-9, 1e-9, 1e-9))  # any process holds more
+FULL = PressureSettings(memory=(1e-9, 1e-9, 1e-9), recovery=0.0)  # any process holds more
 SOMEONE = Identity(embedding=unit(1))
 
 
@@ -58,7 +58,17 @@ class TestLevels:
             assert policy.look(Load(queue=share)) >= PressurePolicy(QUEUE).look(Load(queue=share))
         assert policy.look(Load()) is Pressure.NONE
 
-    @pytest.mark.parametrize("given", [{"memory": (0.9, 0.8, 1.0)}, {"size": 0}, {"steps": 1.5}])
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"memory": (0.9, 0.8, 1.0)},
+            {"queue": (0.05, 0.5, 0.9)},  # it never ended
+            {"queue": (0.5, 0.5, 7.0)},
+            {"recovery": -0.1},
+            {"size": 0},
+            {"steps": 1.5},
+        ],
+    )
     def test_settings_without_meaning_are_refused(self, given: dict[str, object]) -> None:
         with pytest.raises(ValueError, match=next(iter(given))):
             PressureSettings(**given)  # type: ignore[arg-type]
