@@ -18,15 +18,16 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .adapter import EMBEDDING_SCALE, WEIGHT_NAME, install, split
-from .autoencoder import face_weights
+from .autoencoder import FACE_REACH, face_weights, inside_faces
 from .clip import tokenize
 from .data import Pictures
 from .loop import Schedule
+from .start import gentler, load_start
 
 TRAIN_TIMESTEPS = 1000
 
@@ -96,9 +97,11 @@ def noise_levels() -> Tensor:
 
 
 def build_unet(
-    config: DenoiserConfig, latent_channels: int, size: int, width: int
+    config: DenoiserConfig, latent_channels: int, size: int, width: int, start: Path | None = None
 ) -> UNet2DConditionModel:
-    """A denoiser with FaceID installed. size: of the latents; width: of the text states."""
+    """A denoiser with FaceID installed. size: of the latents; width: of the text states; start: a
+    folder that `finish` wrote, whose weights it takes.
+    """
     deeper = len(config.channels) - 1
     unet = UNet2DConditionModel(
         sample_size=size,
@@ -112,14 +115,21 @@ def build_unet(
         norm_num_groups=config.norm_groups,
         cross_attention_dim=width,
     )
-    _start_as_identity(unet)
-    install(unet)
+    if start is None:
+        _start_as_identity(unet)
+        install(unet)
+    else:
+        load_start(unet, UNet2DConditionModel.from_pretrained(start / "unet").state_dict())
+        install(unet, load_file(start / WEIGHT_NAME))
     return unet
 
 
 @dataclass(frozen=True, eq=False)
 class DenoiserRecipe:
-    """Predict v of noised latents, given words and another picture's identity."""
+    """Predict v of noised latents, given words and another picture's identity.
+
+    start: as for `build_unet`; None begins from nothing.
+    """
 
     config: DenoiserConfig
     pictures: Pictures
@@ -128,16 +138,18 @@ class DenoiserRecipe:
     held_out_conditions: Conditions
     tokenizer: CLIPTokenizer
     text_encoder: CLIPTextModel
+    start: Path | None = None
     name: str = "denoiser"
 
     @property
     def schedule(self) -> Schedule:
-        return self.config.schedule
+        schedule = self.config.schedule
+        return schedule if self.start is None else gentler(schedule)
 
     def build(self) -> UNet2DConditionModel:
         _, channels, size, _ = self.conditions.latents.shape
         width = int(self.text_encoder.config.hidden_size)
-        return build_unet(self.config, channels, size, width)
+        return build_unet(self.config, channels, size, width, self.start)
 
     def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
         count = self.schedule.batch_size
@@ -162,7 +174,7 @@ class DenoiserRecipe:
         latents = self.conditions.latents[chosen].astype(np.float32)
         scale = latents.shape[-1] / self.pictures.size
         weights = inside_faces(
-            self.pictures.boxes[chosen] * scale, latents.shape[-1], config.skin_weight
+            self.pictures.boxes[chosen] * scale, latents.shape[-1], config.skin_weight, FACE_REACH
         ) * face_weights(
             self.pictures.landmarks[chosen] * scale, latents.shape[-1], config.face_weight
         )
@@ -230,15 +242,6 @@ class DenoiserRecipe:
         return {name: float(np.mean(values)) for name, values in sums.items()}
 
 
-def inside_faces(boxes: NDArray[np.float32], size: int, weight: float) -> NDArray[np.float32]:
-    """`weight` in the ellipse of each box x0, y0, x1, y1 [n, 4], 1 outside: [n, 1, size, size]."""
-    centre = (np.arange(size, dtype=np.float32) + 0.5)[None]
-    x = (centre - (boxes[:, :1] + boxes[:, 2:3]) / 2) / ((boxes[:, 2:3] - boxes[:, :1]) / 2)
-    y = (centre - (boxes[:, 1:2] + boxes[:, 3:]) / 2) / ((boxes[:, 3:] - boxes[:, 1:2]) / 2)
-    inside = (y[:, None, :, None] ** 2 + x[:, None, None, :] ** 2) <= 1
-    return np.where(inside, np.float32(weight), np.float32(1))
-
-
 def sample_timesteps(
     rng: np.random.Generator, count: int, uniform: float, mean_logit: float = 0.0
 ) -> NDArray[np.int64]:
@@ -258,9 +261,10 @@ def recipe_from_cache(
     text_encoder: Path,
     latents: Path,
     embeddings: Path,
+    start: Path | None = None,
 ) -> DenoiserRecipe:
     """The recipe from what earlier stages left: a text encoder's directory, and train.npy and
-    held-out.npy of both.
+    held-out.npy of both; and the folder of weights to start from.
     """
     encoder = CLIPTextModel.from_pretrained(text_encoder)
     encoder.requires_grad_(False).eval()
@@ -269,8 +273,9 @@ def recipe_from_cache(
         return Conditions(np.load(latents / f"{name}.npy"), np.load(embeddings / f"{name}.npy"))
 
     return DenoiserRecipe(
-        config, pictures, conditions("train"), held_out, conditions("held-out"), tokenizer, encoder
-    )
+        config, pictures, conditions("train"), held_out, conditions("held-out"), tokenizer, encoder,
+        start,
+    )  # fmt: skip
 
 
 def finish(model: nn.Module, directory: Path) -> None:

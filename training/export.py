@@ -120,6 +120,8 @@ def export_drawing(cache: Path, output: Path) -> None:
     )
     for model in (unet, vae, text_encoder):
         model.half()
+    for part in (unet, vae):  # or the folder of the machine that trained would travel along
+        part.register_to_config(_name_or_path="limner")
     pipeline.save_pretrained(output / "pipeline", safe_serialization=True)
     _halve(cache / "denoiser" / WEIGHT_NAME, output / "ip-adapter" / WEIGHT_NAME)
     vision = CLIPVisionModelWithProjection.from_pretrained(cache / "clip" / "image_encoder")
