@@ -1,14 +1,16 @@
 """The denoiser: a UNet2DConditionModel that draws from words and from an identity, both trained at
 once.
 
-Text comes from the frozen text tower, the identity through FaceID's decoupled cross-attention
-(adapter.py), and always from *another* picture of the same person: from the same one, glasses and
-smiles would leak through the identity. v-prediction (Salimans & Ho 2022) on a cosine schedule,
-times logit-normal (Esser et al. 2024).
+Text comes from the text tower, which learns along but is held to the embeddings that CLIP's vision
+tower knows. The identity comes through FaceID's decoupled cross-attention (adapter.py), and always
+from *another* picture of the same person: from the same one, glasses and smiles would leak through
+the identity. v-prediction (Salimans & Ho 2022) on a cosine schedule, times logit-normal (Esser et
+al. 2024).
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -30,6 +32,7 @@ from .loop import Schedule
 from .start import gentler, load_start
 
 TRAIN_TIMESTEPS = 1000
+TEXT_ENCODER = "text_encoder"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class DenoiserConfig:
     )
     face_weight: float = 2.0  # of the loss at eyes and mouth, over 1 elsewhere
     skin_weight: float = 4.0  # on the whole face: backgrounds are learned long before wrinkles
+    text_hold: float = 1.0  # on how far the text tower strays from the embedding CLIP gave a text
     mean_logit: float = -0.4  # of the times: wrinkles show only where there is little noise
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
@@ -96,6 +100,14 @@ def noise_levels() -> Tensor:
     return levels
 
 
+class Drawing(nn.Module):
+    """What is trained together: the denoiser with FaceID in it, and the text tower."""
+
+    def __init__(self, unet: UNet2DConditionModel, words: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet, self.words = unet, words
+
+
 def build_unet(
     config: DenoiserConfig, latent_channels: int, size: int, width: int, start: Path | None = None
 ) -> UNet2DConditionModel:
@@ -128,7 +140,8 @@ def build_unet(
 class DenoiserRecipe:
     """Predict v of noised latents, given words and another picture's identity.
 
-    start: as for `build_unet`; None begins from nothing.
+    text_encoder: CLIP's own, where the text tower begins and what it is held to. start: as for
+    `build_unet`; None begins from nothing.
     """
 
     config: DenoiserConfig
@@ -146,10 +159,11 @@ class DenoiserRecipe:
         schedule = self.config.schedule
         return schedule if self.start is None else gentler(schedule)
 
-    def build(self) -> UNet2DConditionModel:
+    def build(self) -> Drawing:
         _, channels, size, _ = self.conditions.latents.shape
         width = int(self.text_encoder.config.hidden_size)
-        return build_unet(self.config, channels, size, width, self.start)
+        words = copy.deepcopy(self.text_encoder).requires_grad_(True)
+        return Drawing(build_unet(self.config, channels, size, width, self.start), words)
 
     def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
         count = self.schedule.batch_size
@@ -192,25 +206,30 @@ class DenoiserRecipe:
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], progress: float
     ) -> tuple[Tensor, dict[str, float]]:
-        error = self.error(model, batch)
+        error, strayed = self.error(model, batch)
         weights = batch["weights"]
-        return (weights * error).sum() / (weights.sum() * error.shape[1]), {}
+        weighted = (weights * error).sum() / (weights.sum() * error.shape[1])
+        return weighted + self.config.text_hold * strayed, {"strayed": float(strayed.detach())}
 
-    def error(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-        """Squared error of v, [batch, c, s, s]."""
+    def error(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Squared error of v [batch, c, s, s], and of the text's own embedding against CLIP's."""
+        assert isinstance(model, Drawing)
         latents, noise, timesteps = batch["latents"], batch["noise"], batch["timesteps"]
         levels = noise_levels().to(latents.device)[timesteps][:, None, None, None]
         signal, spread = levels.sqrt(), (1 - levels).sqrt()
         with torch.no_grad():
             encoder = self.text_encoder.to(latents.device)
-            states = encoder(input_ids=batch["input_ids"]).last_hidden_state
-        predicted = model(
+            known = encoder(input_ids=batch["input_ids"]).pooler_output
+        text = model.words(input_ids=batch["input_ids"])
+        predicted = model.unet(
             signal * latents + spread * noise,
             timesteps,
-            encoder_hidden_states=states,
+            encoder_hidden_states=text.last_hidden_state,
             added_cond_kwargs={"image_embeds": [EMBEDDING_SCALE * batch["embeddings"][:, None]]},
         ).sample
-        return F.mse_loss(predicted.float(), signal * noise - spread * latents, reduction="none")
+        target = signal * noise - spread * latents
+        error = F.mse_loss(predicted.float(), target, reduction="none")
+        return error, F.mse_loss(text.pooler_output.float(), known.float())
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Held-out error, and by how much it grows without the identity, with a stranger's, and
@@ -238,7 +257,7 @@ class DenoiserRecipe:
                 },
             }
             for name, variant in variants.items():
-                sums.setdefault(name, []).append(float(self.error(model, variant).mean()))
+                sums.setdefault(name, []).append(float(self.error(model, variant)[0].mean()))
         return {name: float(np.mean(values)) for name, values in sums.items()}
 
 
@@ -279,9 +298,10 @@ def recipe_from_cache(
 
 
 def finish(model: nn.Module, directory: Path) -> None:
-    """Write unet/ in diffusers' layout and the FaceID weights beside it."""
-    assert isinstance(model, UNet2DConditionModel)
-    base, weights = split(model)
+    """Write unet/ and text_encoder/ in their libraries' layouts, the FaceID weights beside them."""
+    assert isinstance(model, Drawing)
+    model.words.save_pretrained(directory / TEXT_ENCODER)
+    base, weights = split(model.unet)
     base.save_pretrained(directory / "unet")
     save_file(
         {name: value.contiguous() for name, value in weights.items()}, directory / WEIGHT_NAME

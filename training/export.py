@@ -26,7 +26,7 @@ from models import (
 
 from .adapter import WEIGHT_NAME
 from .config import TrainingConfig
-from .denoiser import build_scheduler
+from .denoiser import TEXT_ENCODER, build_scheduler
 
 LICENCE = "Apache-2.0"
 LARGEST_BUNDLE_BYTES = 24 << 20
@@ -107,7 +107,7 @@ def export_drawing(cache: Path, output: Path) -> None:
     """pipeline/, ip-adapter/ and clip/: what draws, and what reads pictures as words."""
     unet = UNet2DConditionModel.from_pretrained(cache / "denoiser" / "unet")
     vae = AutoencoderTiny.from_pretrained(cache / "autoencoder")
-    text_encoder = CLIPTextModel.from_pretrained(cache / "clip" / "text_encoder")
+    text_encoder = CLIPTextModel.from_pretrained(cache / "denoiser" / TEXT_ENCODER)
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder,

@@ -6,19 +6,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderTiny, UNet2DConditionModel
 from safetensors.torch import load_file
 
-from models import BundleNotFound
+from models import BundleNotFound, open_bundle
 from training.adapter import WEIGHT_NAME, split
 from training.autoencoder import AutoencoderRecipe
 from training.config import TEST
 from training.data import Pictures
-from training.denoiser import build_unet
+from training.denoiser import DenoiserRecipe, build_unet, recipe_from_cache
 from training.mini import train_mini
-from training.stages import RESULTS
+from training.stages import RESULTS, Workshop
 from training.start import START, StartMismatch, gentler, seed_cache, start_of
 
 Sets = tuple[Pictures, Pictures]
@@ -119,3 +120,37 @@ def test_what_is_finished_already_is_left_alone(bundle: Path, tmp_path: Path) ->
 def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleNotFound, match="nowhere"):
         train_mini(preset="test", cache=tmp_path, device="cpu", start_from="nowhere")
+
+
+def test_the_text_tower_learns_along_and_is_held_to_clip(bundle: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    train_mini(preset="test", minutes=0.02, cache=cache, device="cpu", threads=1, start_from=bundle)
+    workshop = Workshop(TEST, cache / f"test-{TEST.size}", "cpu", 1)
+    recipe = _denoiser_recipe(workshop)
+    drawing = recipe.build()
+    batch = recipe.batch(np.random.default_rng(0))
+    _, strayed = recipe.error(drawing, batch)
+    assert float(strayed.detach()) == 0
+    loss, _ = recipe.loss(drawing, batch, 0.0)
+    loss.backward()
+    assert any(p.grad is not None and bool(p.grad.any()) for p in drawing.words.parameters())
+    assert all(p.grad is None for p in recipe.text_encoder.parameters())
+    shipped = open_bundle(workshop.cache / "bundle").directory / "pipeline" / "text_encoder"
+    mine, clips = (
+        load_file(folder / "model.safetensors")
+        for folder in (shipped, bundle / "pipeline" / "text_encoder")
+    )
+    assert any(not torch.equal(mine[name], clips[name]) for name in clips)
+
+
+def _denoiser_recipe(workshop: Workshop) -> DenoiserRecipe:
+    return recipe_from_cache(
+        TEST.denoiser,
+        workshop.pictures(),
+        workshop.held_out(),
+        workshop.tokenizer(),
+        text_encoder=workshop.need("clip").parent / "text_encoder",
+        latents=workshop.need("latents").parent,
+        embeddings=workshop.need("embeddings").parent,
+        start=start_of(workshop.cache, "denoiser"),
+    )
