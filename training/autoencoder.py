@@ -196,7 +196,7 @@ def inside_faces(
 
 @torch.no_grad()
 def encode_pictures(
-    model: AutoencoderTiny, images: NDArray[np.uint8], batch_size: int = 32
+    model: AutoencoderTiny, images: NDArray[np.uint8], batch_size: int = 8
 ) -> Iterator[Tensor]:
     """Raw latents of uint8 [N, S, S, 3], not yet scaled: batches of float32 [n, c, S/8, S/8]."""
     device = next(model.parameters()).device
