@@ -48,14 +48,14 @@ class DenoiserConfig:
     drop_identity: float = 0.1
     drop_both: float = 0.05
     fragment: float = 0.04  # captions that are a few phrases only, as negative prompts are
-    uniform_times: float = 0.1  # the share of times drawn evenly, so that both ends are seen
+    uniform_times: float = 0.4  # the share of times drawn evenly, so that both ends are seen
     embedding_noise: float = (
         0.01  # per number of the unit embedding: a detector's landmarks are never exact
     )
     face_weight: float = 2.0  # of the loss at eyes and mouth, over 1 elsewhere
     skin_weight: float = 4.0  # on the whole face: backgrounds are learned long before wrinkles
     text_hold: float = 1.0  # on how far the text tower strays from the embedding CLIP gave a text
-    mean_logit: float = -0.4  # of the times: wrinkles show only where there is little noise
+    mean_logit: float = 0.3  # of the times: noise is strong where view, light and age are decided
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
             learning_rate=1e-3,
