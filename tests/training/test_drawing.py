@@ -204,6 +204,8 @@ def test_the_exported_bundle_verifies(workshop: Workshop) -> None:
     bundle = open_bundle(workshop.cache / "bundle")
     verify_bundle(bundle)
     assert bundle.manifest.size == TEST.size
+    configs = [path.read_text() for path in bundle.directory.rglob("config.json")]
+    assert not any(str(workshop.cache) in text for text in configs), "a folder of this machine"
     assert {part.name for part in bundle.manifest.component} == {
         "pipeline", "ip-adapter", "faces", "clip", "judges",
     }  # fmt: skip
