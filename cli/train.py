@@ -11,6 +11,7 @@ from cli.options import examples
 EXAMPLES = examples(
     ("limner train-mini --minutes 180", "everything, within three hours of training"),
     ("limner train-mini --only denoiser --minutes 60", "one model; the others must be there"),
+    ("limner train-mini --start-from mini --minutes 90", "the bundle that ships, trained on"),
     ("limner train-mini --preset test -o doll", "the whole way in a minute, to see it run"),
 )
 SIZES = (64, 128, 256)
@@ -37,6 +38,10 @@ def train_mini(
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Where the finished bundle goes."),
+    ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(metavar="BUNDLE", help="Go on from a bundle's models, not from nothing."),
     ] = None,
     preset: Annotated[str, typer.Option(help="mini, or test: seconds instead of hours.")] = "mini",
 ) -> None:
@@ -67,6 +72,7 @@ def train_mini(
         cache=cache,
         output=output,
         preset=preset,
+        start_from=start_from,
     )
     say(f"The bundle is {bundle}. Measure it:  limner models card {bundle} --measure")
 

@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--output", type=Path, help="directory of the finished bundle")
+    parser.add_argument("--start-from", metavar="BUNDLE", help="a bundle to go on from")
     parser.add_argument("--preset", default="mini", choices=list(PRESETS))
     train_mini(**vars(parser.parse_args()))
 

@@ -21,6 +21,7 @@ EMBEDDING_WIDTH = 512
 TOKENS = 4  # what diffusers assumes of FaceID
 EMBEDDING_SCALE = EMBEDDING_WIDTH**0.5
 WEIGHT_NAME = "ip-adapter-faceid.safetensors"
+FIRST_WEIGHT = "image_proj.proj.0.weight"
 
 # diffusers' names of the projection's parameters -> FaceID's
 _PROJECTION_NAMES: Mapping[str, str] = {
@@ -30,10 +31,15 @@ _PROJECTION_NAMES: Mapping[str, str] = {
 }
 
 
-def install(unet: UNet2DConditionModel) -> None:
-    """Give a plain denoiser FaceID's processors and projection, freshly initialised, in place."""
+def install(unet: UNet2DConditionModel, native: Mapping[str, Tensor] | None = None) -> None:
+    """Give a plain denoiser FaceID's processors and projection in place: freshly initialised, or
+    with the native weights that `split` made.
+    """
+    weights = _fresh_weights(unet) if native is None else dict(native)
+    if native is not None:
+        weights[FIRST_WEIGHT] = weights[FIRST_WEIGHT] / EMBEDDING_SCALE
     with quiet_libraries():  # diffusers warns of a cast that changes nothing here
-        unet._load_ip_adapter_weights([_nested(_fresh_weights(unet))], low_cpu_mem_usage=False)
+        unet._load_ip_adapter_weights([_nested(weights)], low_cpu_mem_usage=False)
     unet.requires_grad_(True)
 
 
@@ -58,7 +64,7 @@ def split(unet: UNet2DConditionModel) -> tuple[UNet2DConditionModel, dict[str, T
         for theirs, native in _PROJECTION_NAMES.items():
             if name.startswith(theirs + "."):
                 weights[f"image_proj.{native}{name[len(theirs) :]}"] = value.detach().clone()
-    weights["image_proj.proj.0.weight"] *= EMBEDDING_SCALE
+    weights[FIRST_WEIGHT] *= EMBEDDING_SCALE
     for index, (name, processor) in enumerate(unet.attn_processors.items()):
         if name.endswith("attn2.processor"):
             for part in ("to_k_ip", "to_v_ip"):
@@ -80,7 +86,7 @@ def _fresh_weights(unet: UNet2DConditionModel) -> dict[str, Tensor]:
     """
     width = int(unet.config["cross_attention_dim"])
     weights = {
-        "image_proj.proj.0.weight": _matrix(EMBEDDING_WIDTH, EMBEDDING_WIDTH),
+        FIRST_WEIGHT: _matrix(EMBEDDING_WIDTH, EMBEDDING_WIDTH),
         "image_proj.proj.0.bias": torch.zeros(EMBEDDING_WIDTH),
         "image_proj.proj.2.weight": _matrix(TOKENS * width, EMBEDDING_WIDTH),
         "image_proj.proj.2.bias": torch.zeros(TOKENS * width),

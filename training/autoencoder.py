@@ -21,9 +21,14 @@ from torch import Tensor, nn
 
 from .data import Pictures
 from .loop import Schedule
+from .start import gentler, load_start
 
 # Images in [-1, 1], [batch, 3, S, S] -> feature maps of any sizes; frozen, differentiable.
 Features = Callable[[Tensor], Sequence[Tensor]]
+
+
+# Of a face's box, so that earrings count as a part of the face.
+FACE_REACH = 1.25
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class AutoencoderConfig:
     square_weight: float = 2.0
     gradient_weight: float = 0.5
     face_weight: float = 3.0  # at the eyes and the mouth, over 1 elsewhere
+    skin_weight: float = 1.5  # on the whole face and its earrings, for the lines of age
     perceptual_weight: float = 0.14
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
@@ -58,17 +64,22 @@ class AutoencoderConfig:
 
 @dataclass(frozen=True)
 class AutoencoderRecipe:
-    """Train on `pictures`, judge on `held_out`; `features`, where given, adds a perceptual term."""
+    """Train on `pictures`, judge on `held_out`; `features`, where given, adds a perceptual term.
+
+    start: a folder in diffusers' layout whose weights are trained on; None begins from nothing.
+    """
 
     config: AutoencoderConfig
     pictures: Pictures
     held_out: Pictures
     features: Features | None = None
+    start: Path | None = None
     name: str = "autoencoder"
 
     @property
     def schedule(self) -> Schedule:
-        return self.config.schedule
+        schedule = self.config.schedule
+        return schedule if self.start is None else gentler(schedule)
 
     def build(self) -> AutoencoderTiny:
         config = self.config
@@ -80,7 +91,10 @@ class AutoencoderRecipe:
             num_decoder_blocks=config.decoder_blocks,
             latent_channels=config.latent_channels,
         )
-        _start_quietly(model)
+        if self.start is None:
+            _start_quietly(model)
+        else:
+            load_start(model, AutoencoderTiny.from_pretrained(self.start).state_dict())
         return model
 
     def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -89,13 +103,16 @@ class AutoencoderRecipe:
         landmarks = self.pictures.landmarks[chosen]
         flipped = rng.random(len(chosen)) < 0.5
         images[flipped] = images[flipped, :, ::-1]
-        landmarks[flipped, :, 0] = self.pictures.size - landmarks[flipped, :, 0]
-        shape = (len(chosen), self.config.latent_channels, *[self.pictures.size // 8] * 2)
+        size = self.pictures.size
+        landmarks[flipped, :, 0] = size - landmarks[flipped, :, 0]
+        boxes = np.array(self.pictures.boxes[chosen])
+        boxes[flipped, 0], boxes[flipped, 2] = size - boxes[flipped, 2], size - boxes[flipped, 0]
+        weights = face_weights(landmarks, size, self.config.face_weight)
+        weights *= inside_faces(boxes, size, self.config.skin_weight, FACE_REACH)
+        shape = (len(chosen), self.config.latent_channels, *[size // 8] * 2)
         return {
             "images": image_tensor(images),
-            "weights": torch.from_numpy(
-                face_weights(landmarks, self.pictures.size, self.config.face_weight)
-            ),
+            "weights": torch.from_numpy(weights),
             "noise": torch.from_numpy(rng.standard_normal(shape, np.float32)),
         }
 
@@ -163,9 +180,23 @@ def face_weights(landmarks: NDArray[np.float32], size: int, peak: float) -> NDAr
     return np.asarray(1 + (peak - 1) * bumps[:, None], np.float32)
 
 
+def inside_faces(
+    boxes: NDArray[np.float32], size: int, weight: float, reach: float = 1.0
+) -> NDArray[np.float32]:
+    """`weight` in the ellipse of each box x0, y0, x1, y1 [n, 4], 1 outside: [n, 1, size, size].
+
+    reach: radii of the ellipse in half sides of the box; from 1.25 on, earrings lie inside.
+    """
+    centre = (np.arange(size, dtype=np.float32) + 0.5)[None]
+    x = (centre - (boxes[:, :1] + boxes[:, 2:3]) / 2) / ((boxes[:, 2:3] - boxes[:, :1]) / 2)
+    y = (centre - (boxes[:, 1:2] + boxes[:, 3:]) / 2) / ((boxes[:, 3:] - boxes[:, 1:2]) / 2)
+    inside = (y[:, None, :, None] ** 2 + x[:, None, None, :] ** 2) <= reach**2
+    return np.where(inside, np.float32(weight), np.float32(1))
+
+
 @torch.no_grad()
 def encode_pictures(
-    model: AutoencoderTiny, images: NDArray[np.uint8], batch_size: int = 32
+    model: AutoencoderTiny, images: NDArray[np.uint8], batch_size: int = 8
 ) -> Iterator[Tensor]:
     """Raw latents of uint8 [N, S, S, 3], not yet scaled: batches of float32 [n, c, S/8, S/8]."""
     device = next(model.parameters()).device

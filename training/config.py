@@ -37,7 +37,7 @@ class TrainingConfig:
 
     name: str = "mini"
     size: int = 128
-    people: int = 6000
+    people: int = 10_000
     pictures: int = 6
     held_out_people: int = 300
     held_out_pictures: int = 6

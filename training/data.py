@@ -193,8 +193,8 @@ class Pictures:
         rng: np.random.Generator,
         index: int,
         *,
-        wordy: float = 0.2,
-        varied: float = 0.6,
+        wordy: float = 0.15,
+        varied: float = 0.7,
         drop: float = 0.12,
         fragment: float = 0.0,
     ) -> Caption:

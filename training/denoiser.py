@@ -1,14 +1,16 @@
 """The denoiser: a UNet2DConditionModel that draws from words and from an identity, both trained at
 once.
 
-Text comes from the frozen text tower, the identity through FaceID's decoupled cross-attention
-(adapter.py), and always from *another* picture of the same person: from the same one, glasses and
-smiles would leak through the identity. v-prediction (Salimans & Ho 2022) on a cosine schedule,
-times logit-normal (Esser et al. 2024).
+Text comes from the text tower, which learns along but is held to the embeddings that CLIP's vision
+tower knows. The identity comes through FaceID's decoupled cross-attention (adapter.py), and always
+from *another* picture of the same person: from the same one, glasses and smiles would leak through
+the identity. v-prediction (Salimans & Ho 2022) on a cosine schedule, times logit-normal (Esser et
+al. 2024).
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,17 +20,19 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .adapter import EMBEDDING_SCALE, WEIGHT_NAME, install, split
-from .autoencoder import face_weights
+from .autoencoder import FACE_REACH, face_weights, inside_faces
 from .clip import tokenize
 from .data import Pictures
 from .loop import Schedule
+from .start import gentler, load_start
 
 TRAIN_TIMESTEPS = 1000
+TEXT_ENCODER = "text_encoder"
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,14 @@ class DenoiserConfig:
     drop_identity: float = 0.1
     drop_both: float = 0.05
     fragment: float = 0.04  # captions that are a few phrases only, as negative prompts are
-    uniform_times: float = 0.1  # the share of times drawn evenly, so that both ends are seen
+    uniform_times: float = 0.4  # the share of times drawn evenly, so that both ends are seen
     embedding_noise: float = (
         0.01  # per number of the unit embedding: a detector's landmarks are never exact
     )
     face_weight: float = 2.0  # of the loss at eyes and mouth, over 1 elsewhere
     skin_weight: float = 4.0  # on the whole face: backgrounds are learned long before wrinkles
-    mean_logit: float = -0.4  # of the times: wrinkles show only where there is little noise
+    text_hold: float = 1.0  # on how far the text tower strays from the embedding CLIP gave a text
+    mean_logit: float = 0.3  # of the times: noise is strong where view, light and age are decided
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
             learning_rate=1e-3,
@@ -95,10 +100,20 @@ def noise_levels() -> Tensor:
     return levels
 
 
+class Drawing(nn.Module):
+    """What is trained together: the denoiser with FaceID in it, and the text tower."""
+
+    def __init__(self, unet: UNet2DConditionModel, words: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet, self.words = unet, words
+
+
 def build_unet(
-    config: DenoiserConfig, latent_channels: int, size: int, width: int
+    config: DenoiserConfig, latent_channels: int, size: int, width: int, start: Path | None = None
 ) -> UNet2DConditionModel:
-    """A denoiser with FaceID installed. size: of the latents; width: of the text states."""
+    """A denoiser with FaceID installed. size: of the latents; width: of the text states; start: a
+    folder that `finish` wrote, whose weights it takes.
+    """
     deeper = len(config.channels) - 1
     unet = UNet2DConditionModel(
         sample_size=size,
@@ -112,14 +127,22 @@ def build_unet(
         norm_num_groups=config.norm_groups,
         cross_attention_dim=width,
     )
-    _start_as_identity(unet)
-    install(unet)
+    if start is None:
+        _start_as_identity(unet)
+        install(unet)
+    else:
+        load_start(unet, UNet2DConditionModel.from_pretrained(start / "unet").state_dict())
+        install(unet, load_file(start / WEIGHT_NAME))
     return unet
 
 
 @dataclass(frozen=True, eq=False)
 class DenoiserRecipe:
-    """Predict v of noised latents, given words and another picture's identity."""
+    """Predict v of noised latents, given words and another picture's identity.
+
+    text_encoder: CLIP's own, where the text tower begins and what it is held to. start: as for
+    `build_unet`; None begins from nothing.
+    """
 
     config: DenoiserConfig
     pictures: Pictures
@@ -128,16 +151,19 @@ class DenoiserRecipe:
     held_out_conditions: Conditions
     tokenizer: CLIPTokenizer
     text_encoder: CLIPTextModel
+    start: Path | None = None
     name: str = "denoiser"
 
     @property
     def schedule(self) -> Schedule:
-        return self.config.schedule
+        schedule = self.config.schedule
+        return schedule if self.start is None else gentler(schedule)
 
-    def build(self) -> UNet2DConditionModel:
+    def build(self) -> Drawing:
         _, channels, size, _ = self.conditions.latents.shape
         width = int(self.text_encoder.config.hidden_size)
-        return build_unet(self.config, channels, size, width)
+        words = copy.deepcopy(self.text_encoder).requires_grad_(True)
+        return Drawing(build_unet(self.config, channels, size, width, self.start), words)
 
     def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
         count = self.schedule.batch_size
@@ -162,7 +188,7 @@ class DenoiserRecipe:
         latents = self.conditions.latents[chosen].astype(np.float32)
         scale = latents.shape[-1] / self.pictures.size
         weights = inside_faces(
-            self.pictures.boxes[chosen] * scale, latents.shape[-1], config.skin_weight
+            self.pictures.boxes[chosen] * scale, latents.shape[-1], config.skin_weight, FACE_REACH
         ) * face_weights(
             self.pictures.landmarks[chosen] * scale, latents.shape[-1], config.face_weight
         )
@@ -180,25 +206,30 @@ class DenoiserRecipe:
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], progress: float
     ) -> tuple[Tensor, dict[str, float]]:
-        error = self.error(model, batch)
+        error, strayed = self.error(model, batch)
         weights = batch["weights"]
-        return (weights * error).sum() / (weights.sum() * error.shape[1]), {}
+        weighted = (weights * error).sum() / (weights.sum() * error.shape[1])
+        return weighted + self.config.text_hold * strayed, {"strayed": float(strayed.detach())}
 
-    def error(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-        """Squared error of v, [batch, c, s, s]."""
+    def error(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Squared error of v [batch, c, s, s], and of the text's own embedding against CLIP's."""
+        assert isinstance(model, Drawing)
         latents, noise, timesteps = batch["latents"], batch["noise"], batch["timesteps"]
         levels = noise_levels().to(latents.device)[timesteps][:, None, None, None]
         signal, spread = levels.sqrt(), (1 - levels).sqrt()
         with torch.no_grad():
             encoder = self.text_encoder.to(latents.device)
-            states = encoder(input_ids=batch["input_ids"]).last_hidden_state
-        predicted = model(
+            known = encoder(input_ids=batch["input_ids"]).pooler_output
+        text = model.words(input_ids=batch["input_ids"])
+        predicted = model.unet(
             signal * latents + spread * noise,
             timesteps,
-            encoder_hidden_states=states,
+            encoder_hidden_states=text.last_hidden_state,
             added_cond_kwargs={"image_embeds": [EMBEDDING_SCALE * batch["embeddings"][:, None]]},
         ).sample
-        return F.mse_loss(predicted.float(), signal * noise - spread * latents, reduction="none")
+        target = signal * noise - spread * latents
+        error = F.mse_loss(predicted.float(), target, reduction="none")
+        return error, F.mse_loss(text.pooler_output.float(), known.float())
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Held-out error, and by how much it grows without the identity, with a stranger's, and
@@ -226,17 +257,8 @@ class DenoiserRecipe:
                 },
             }
             for name, variant in variants.items():
-                sums.setdefault(name, []).append(float(self.error(model, variant).mean()))
+                sums.setdefault(name, []).append(float(self.error(model, variant)[0].mean()))
         return {name: float(np.mean(values)) for name, values in sums.items()}
-
-
-def inside_faces(boxes: NDArray[np.float32], size: int, weight: float) -> NDArray[np.float32]:
-    """`weight` in the ellipse of each box x0, y0, x1, y1 [n, 4], 1 outside: [n, 1, size, size]."""
-    centre = (np.arange(size, dtype=np.float32) + 0.5)[None]
-    x = (centre - (boxes[:, :1] + boxes[:, 2:3]) / 2) / ((boxes[:, 2:3] - boxes[:, :1]) / 2)
-    y = (centre - (boxes[:, 1:2] + boxes[:, 3:]) / 2) / ((boxes[:, 3:] - boxes[:, 1:2]) / 2)
-    inside = (y[:, None, :, None] ** 2 + x[:, None, None, :] ** 2) <= 1
-    return np.where(inside, np.float32(weight), np.float32(1))
 
 
 def sample_timesteps(
@@ -258,9 +280,10 @@ def recipe_from_cache(
     text_encoder: Path,
     latents: Path,
     embeddings: Path,
+    start: Path | None = None,
 ) -> DenoiserRecipe:
     """The recipe from what earlier stages left: a text encoder's directory, and train.npy and
-    held-out.npy of both.
+    held-out.npy of both; and the folder of weights to start from.
     """
     encoder = CLIPTextModel.from_pretrained(text_encoder)
     encoder.requires_grad_(False).eval()
@@ -269,14 +292,16 @@ def recipe_from_cache(
         return Conditions(np.load(latents / f"{name}.npy"), np.load(embeddings / f"{name}.npy"))
 
     return DenoiserRecipe(
-        config, pictures, conditions("train"), held_out, conditions("held-out"), tokenizer, encoder
-    )
+        config, pictures, conditions("train"), held_out, conditions("held-out"), tokenizer, encoder,
+        start,
+    )  # fmt: skip
 
 
 def finish(model: nn.Module, directory: Path) -> None:
-    """Write unet/ in diffusers' layout and the FaceID weights beside it."""
-    assert isinstance(model, UNet2DConditionModel)
-    base, weights = split(model)
+    """Write unet/ and text_encoder/ in their libraries' layouts, the FaceID weights beside them."""
+    assert isinstance(model, Drawing)
+    model.words.save_pretrained(directory / TEXT_ENCODER)
+    base, weights = split(model.unet)
     base.save_pretrained(directory / "unet")
     save_file(
         {name: value.contiguous() for name, value in weights.items()}, directory / WEIGHT_NAME

@@ -26,7 +26,7 @@ from models import (
 
 from .adapter import WEIGHT_NAME
 from .config import TrainingConfig
-from .denoiser import build_scheduler
+from .denoiser import TEXT_ENCODER, build_scheduler
 
 LICENCE = "Apache-2.0"
 LARGEST_BUNDLE_BYTES = 24 << 20
@@ -107,7 +107,7 @@ def export_drawing(cache: Path, output: Path) -> None:
     """pipeline/, ip-adapter/ and clip/: what draws, and what reads pictures as words."""
     unet = UNet2DConditionModel.from_pretrained(cache / "denoiser" / "unet")
     vae = AutoencoderTiny.from_pretrained(cache / "autoencoder")
-    text_encoder = CLIPTextModel.from_pretrained(cache / "clip" / "text_encoder")
+    text_encoder = CLIPTextModel.from_pretrained(cache / "denoiser" / TEXT_ENCODER)
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder,
@@ -120,6 +120,8 @@ def export_drawing(cache: Path, output: Path) -> None:
     )
     for model in (unet, vae, text_encoder):
         model.half()
+    for part in (unet, vae):  # or the folder of the machine that trained would travel along
+        part.register_to_config(_name_or_path="limner")
     pipeline.save_pretrained(output / "pipeline", safe_serialization=True)
     _halve(cache / "denoiser" / WEIGHT_NAME, output / "ip-adapter" / WEIGHT_NAME)
     vision = CLIPVisionModelWithProjection.from_pretrained(cache / "clip" / "image_encoder")

@@ -14,6 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .optimiser import Muon, is_matrix
 from .progress import Progress, Report, Reporter
@@ -131,6 +133,11 @@ def _optimizers(model: nn.Module, schedule: Schedule) -> list[torch.optim.Optimi
     return [adam, Muon(matrices, schedule.learning_rate, weight_decay=schedule.weight_decay)]
 
 
+def _quick_attention(device: torch.device) -> AbstractContextManager[object]:
+    """On a CPU the fused kernel's backward pass takes longer than all convolutions together."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+
+
 class _Run:
     """The state of one training, as it is saved and restored."""
 
@@ -164,7 +171,10 @@ class _Run:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         batch = {name: self._place(value) for name, value in recipe.batch(self.rng).items()}
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=schedule.bf16):
+        with (
+            torch.autocast(self.device.type, torch.bfloat16, enabled=schedule.bf16),
+            _quick_attention(self.device),
+        ):
             loss, figures = recipe.loss(self.model, batch, progress)
         for parameter in self.parameters:
             parameter.grad = None

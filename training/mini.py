@@ -12,6 +12,7 @@ from models import choose_device, quiet_libraries
 
 from .config import MINI, PRESETS, TrainingConfig
 from .stages import STAGES, Workshop
+from .start import seed_cache
 
 DEFAULT_CACHE = Path("~/.cache/limner/training")
 
@@ -30,13 +31,15 @@ def train_mini(
     cache: Path | None = None,
     output: Path | None = None,
     preset: str = "mini",
+    start_from: str | Path | None = None,
 ) -> Path:
     """Run the stages in order, skipping those that are finished; gives back the bundle's directory.
 
     only: one stage, run even if its result is there (its training goes on if it has budget left).
     minutes: of that stage, or of all trained stages together. device: "auto", "cpu" or "cuda".
     size: pixels of a side, 128 or 256. threads: CPU threads and rendering processes. cache: where
-    everything is kept between runs. Raises UnknownStage, StageMissing, DeviceUnavailable.
+    everything is kept between runs. start_from: a bundle whose models are taken over or trained on.
+    Raises UnknownStage, StageMissing, StartMismatch, DeviceUnavailable, BundleNotFound.
     """
     config = _config(preset, size, None if only else minutes)
     if only is not None and only not in STAGES:
@@ -46,6 +49,8 @@ def train_mini(
     choose_device(device)  # now, and not after an hour of rendering
     cache = _folder(Path(os.path.expanduser(cache or DEFAULT_CACHE)), config)
     cache.mkdir(parents=True, exist_ok=True)
+    if start_from is not None:
+        seed_cache(start_from, cache)
     output = output or cache / "bundle"
     workshop = Workshop(config, cache, device, threads, minutes if only else None, output)
     for name, stage in STAGES.items():

@@ -18,6 +18,7 @@ import torch
 from .config import TrainingConfig
 from .data import Pictures, dataset, held_out
 from .loop import Recipe, Trained, train, write_atomically
+from .start import start_of
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
@@ -130,7 +131,10 @@ def _autoencoder(workshop: Workshop) -> None:
 
     pictures = workshop.pictures()
     recipe = autoencoder.AutoencoderRecipe(
-        workshop.config.autoencoder, pictures, workshop.held_out()
+        workshop.config.autoencoder,
+        pictures,
+        workshop.held_out(),
+        start=start_of(workshop.cache, "autoencoder"),
     )
     trained = workshop.train(recipe)
     autoencoder.finish(trained.model, pictures, workshop.result("autoencoder").parent)
@@ -156,6 +160,7 @@ def _denoiser(workshop: Workshop) -> None:
         text_encoder=workshop.need("clip").parent / "text_encoder",
         latents=workshop.need("latents").parent,
         embeddings=workshop.need("embeddings").parent,
+        start=start_of(workshop.cache, "denoiser"),
     )
     trained = workshop.train(recipe)
     denoiser.finish(trained.model, workshop.result("denoiser").parent)

@@ -50,8 +50,8 @@ def draw_earrings(scene: Scene) -> None:
     person = scene.person
     hangs_at = person.ear_height + person.ear_size + 0.09
     for side in SIDES:
-        ball = ellipse((side * (person.cheek_width + 0.055), hangs_at), (0.075, 0.075), 22)
-        glint = ellipse((side * (person.cheek_width + 0.035), hangs_at - 0.02), (0.026, 0.026), 14)
+        ball = ellipse((side * (person.cheek_width + 0.055), hangs_at), (0.09, 0.09), 22)
+        glint = ellipse((side * (person.cheek_width + 0.035), hangs_at - 0.025), (0.03, 0.03), 14)
         scene.paint(ball, GOLD, depth=0.12)
         scene.paint(glint, (1.0, 0.97, 0.82), 0.9, depth=0.12)
 

@@ -10,6 +10,20 @@ from world.geometry import FloatArray, float32
 from world.look import PLAIN_BACKGROUNDS
 
 GRID = 64
+# Lights out of focus behind the night: x, y, radius and brightness, the same in every picture.
+LAMPS = (
+    (0.08, 0.20, 0.050, 0.50),
+    (0.16, 0.47, 0.075, 0.62),
+    (0.05, 0.70, 0.060, 0.75),
+    (0.24, 0.08, 0.045, 0.40),
+    (0.93, 0.42, 0.065, 0.60),
+    (0.84, 0.60, 0.050, 0.72),
+    (0.96, 0.72, 0.075, 0.55),
+    (0.62, 0.07, 0.040, 0.35),
+)
+LAMP_TINTS = ((0.95, 0.72, 0.38), (0.42, 0.58, 0.98), (0.92, 0.46, 0.52))
+# Trees of the park: x, y and radius of each crown.
+CROWNS = ((0.02, 0.36, 0.17), (0.15, 0.43, 0.12), (0.98, 0.34, 0.19), (0.85, 0.44, 0.11))
 RGB = tuple[float, float, float]
 
 
@@ -45,6 +59,10 @@ def _plain(colour: RGB, rows: FloatArray, columns: FloatArray) -> FloatArray:
 def _park(rows: FloatArray, columns: FloatArray) -> FloatArray:
     sky = _blend((0.58, 0.80, 0.97), (0.84, 0.94, 0.98), np.clip(rows * 2.0, 0, 1))
     far = _over(sky, rows > 0.46 - 0.09 * np.sin(np.pi * columns + 0.4), (0.47, 0.70, 0.47))
+    for x, y, radius in CROWNS:
+        reach = np.hypot(columns - x, (rows - y) * 0.9)
+        leaves = _blend((0.45, 0.70, 0.36), (0.22, 0.47, 0.27), np.clip((rows - y) / radius, 0, 1))
+        far = _over(far, reach < radius, leaves)
     near = rows > 0.58 + 0.10 * np.sin(np.pi * columns)
     return _over(far, near, _blend((0.36, 0.64, 0.29), (0.53, 0.77, 0.36), rows))
 
@@ -66,4 +84,9 @@ def _night(rows: FloatArray, columns: FloatArray) -> FloatArray:
     sky = _blend((0.05, 0.06, 0.19), (0.17, 0.15, 0.37), rows)
     distance = np.hypot(columns - 0.86, rows - 0.14)
     halo = np.exp(-((distance / 0.14) ** 2))[..., None] * float32((0.16, 0.16, 0.18))
-    return _over(sky + halo, distance < 0.075, (0.97, 0.95, 0.82))
+    image = float32(sky + halo)
+    for index, (x, y, radius, brightness) in enumerate(LAMPS):
+        disc = np.hypot(columns - x, rows - y) < radius
+        tint = float32(LAMP_TINTS[index % len(LAMP_TINTS)])
+        image = _over(image, disc, image + (tint - image) * np.float32(brightness * 0.75))
+    return _over(image, distance < 0.075, (0.97, 0.95, 0.82))

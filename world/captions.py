@@ -44,10 +44,10 @@ def varied_caption(attributes: dict[str, str | int | bool], rng: np.random.Gener
     """What a prompt optimiser may write for attributes: in one order or another, each thing in one
     of its phrasings.
 
-    Half of the time all are the shortest, in the default layout: what is written most.
+    Three times of four all are the shortest, in the default layout: what is written most.
     """
     sayings = sayings_of(Attributes.model_validate(attributes))
-    if rng.random() < 0.5:
+    if rng.random() < 0.75:
         layout = Layout.default()
         ordered = sorted(sayings, key=lambda saying: layout.place(saying.attribute))
         return joined(min(saying.phrasings, key=_words) for saying in ordered)

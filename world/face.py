@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,8 @@ from world.geometry import FloatArray, curve, ellipse, flipped, float32, mirrore
 from world.scene import Scene, enlarge
 
 SIDES = (-1, 1)
+# A soft spot on the face: centre x and y, width and height -> its strength on the shading grid.
+Spot = Callable[[float, float, float, float], FloatArray]
 
 
 def face_outline(scene: Scene) -> FloatArray:
@@ -87,6 +91,7 @@ def _relief(scene: Scene) -> FloatArray:
         + 0.10
         * (spot(-0.62, 0.55, 0.16, 0.35) + spot(0.62, 0.55, 0.16, 0.35))
         * (1.2 - person.blush)
+        + scene.ageing * _sunken(spot, eyes, spacing)
     )
     light_spots = (
         0.10 * spot(light * 0.1, eyes + 0.2, 0.045, 0.18)
@@ -95,6 +100,7 @@ def _relief(scene: Scene) -> FloatArray:
         + 0.07 * spot(light * 0.1, eyes + person.nose_length, 0.06, 0.05)
     )
     strength = 0.16 * person.blush * (0.55 if person.gender == "man" else 1.0)
+    strength *= 1 - 0.6 * scene.ageing
     rosy = strength * (spot(-0.42, 0.36, 0.22, 0.17) + spot(0.42, 0.36, 0.22, 0.17))
     return np.stack(
         [
@@ -106,37 +112,47 @@ def _relief(scene: Scene) -> FloatArray:
     ).astype(np.float32)
 
 
+def _sunken(spot: Spot, eyes: float, spacing: float) -> FloatArray:
+    """What age hollows out, whatever the light: cheeks, bags under the eyes, temples."""
+    shadow = np.zeros((), np.float32)
+    for side in SIDES:
+        shadow = shadow + 0.22 * spot(side * 0.47, 0.40, 0.13, 0.24)
+        shadow = shadow + 0.24 * spot(side * spacing, eyes + 0.185, 0.15, 0.055)
+        shadow = shadow + 0.16 * spot(side * 0.60, -0.40, 0.14, 0.22)
+    return shadow
+
+
 def draw_wrinkles(scene: Scene) -> None:
     """Paint the lines of age, and the folds of a smile."""
     person, age = scene.person, scene.ageing
-    line = scene.skin_shadow * 0.92
+    line = scene.skin_shadow * 0.8
     eyes, nose_end = person.eye_height, person.eye_height + person.nose_length
     mouth_y, mouth_half = mouth_centre(scene), mouth_half_width(scene)
-    folds = max(age * 0.85, 0.25 if scene.look.expression == "smiling" else 0.0)
+    folds = max(age * 0.9, 0.25 if scene.look.expression == "smiling" else 0.0)
     for side in SIDES:
         fold = [
             [person.nose_width + 0.03, nose_end - 0.03],
             [person.nose_width + 0.12, nose_end + 0.1],
             [mouth_half + 0.07, mouth_y + 0.04],
         ]
-        scene.brush(flipped(fold, side), 0.030, line, folds * 0.85, 0.006)
-    if age < 0.12:
+        scene.brush(flipped(fold, side), 0.045, line, folds * 0.85, 0.006)
+    if age < 0.06:
         return
     # Lines come one by one: first across the forehead, then under the eyes and at their corners.
     for index in range(3):
-        strength = float(np.clip(age * 2.2 - 0.5 * index, 0, 1)) * 0.5
+        strength = float(np.clip(age * 2.2 - 0.5 * index, 0, 1)) * 0.75
         y = -0.48 - 0.105 * index + eyes * 0.3
         forehead = [[-0.32, y + 0.02], [-0.1, y - 0.012], [0.1, y + 0.006], [0.33, y + 0.02]]
-        scene.brush(forehead, 0.022, line, strength, 0.004)
+        scene.brush(forehead, 0.033, line, strength, 0.004)
     for side in SIDES:
         at = person.eye_spacing
         bag = [[at - 0.13, eyes + 0.16], [at, eyes + 0.20], [at + 0.14, eyes + 0.15]]
-        scene.brush(flipped(bag, side), 0.024, line, 0.65 * age, 0.006)
+        scene.brush(flipped(bag, side), 0.036, line, 0.75 * age, 0.006)
         for slope in (-0.06, 0.015, 0.07):
-            foot = [[at + 0.22, eyes + slope * 0.6], [at + 0.31, eyes + slope * 1.6]]
-            scene.brush(flipped(foot, side), 0.016, line, 0.6 * max(0.0, age * 1.3 - 0.3))
+            foot = [[at + 0.22, eyes + slope * 0.6], [at + 0.33, eyes + slope * 1.7]]
+            scene.brush(flipped(foot, side), 0.024, line, 0.75 * max(0.0, age * 1.3 - 0.3))
         jowl = [[0.27, 0.78 * person.chin], [0.36, 0.70], [0.40, 0.58]]
-        scene.brush(flipped(jowl, side), 0.022, line, 0.5 * max(0.0, age * 2 - 1), 0.006)
+        scene.brush(flipped(jowl, side), 0.033, line, 0.7 * max(0.0, age * 2 - 1), 0.006)
 
 
 def draw_nose(scene: Scene) -> None:
@@ -224,7 +240,7 @@ def _open_mouth(scene: Scene, lips: FloatArray) -> None:
 
 def _closed_or_smiling(scene: Scene, lips: FloatArray) -> None:
     person, smile = scene.person, scene.expression.smile
-    opening, lip = scene.expression.mouth_open, person.lip_thickness * (1 - 0.12 * scene.ageing)
+    opening, lip = scene.expression.mouth_open, person.lip_thickness * (1 - 0.25 * scene.ageing)
     centre, half = mouth_centre(scene), mouth_half_width(scene)
     across = np.linspace(-1, 1, 17)
     middle = centre - 0.075 * smile * np.abs(across) ** 1.6 + 0.035 * max(smile, 0)

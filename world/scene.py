@@ -117,8 +117,8 @@ def compose_scene(canvas_image: FloatArray, person: Person, look: Look) -> Scene
         roll=look.roll,
         half_width=person.cheek_width * 1.02,
     )
-    ageing = _ramp(look.age, 28, 72)
-    greying = 0.0 if look.hair else _ramp(look.age, 42, 66) * 0.92
+    ageing = _ramp(look.age, 20, 74)
+    greying = 0.0 if look.hair else _ramp(look.age, 38, 66) * 0.92
     natural = np.array(person.hair, np.float32)
     worn = np.array(HAIR_COLOURS[look.hair], np.float32) if look.hair else natural
     hair = worn * (1 - greying) + GREY * greying * (0.88 + 0.12 * float(natural.mean()))

@@ -16,14 +16,13 @@ from safetensors.torch import load_file, save_file
 from models import DeviceUnavailable, open_bundle, verify_bundle
 from training import export
 from training.adapter import EMBEDDING_SCALE, WEIGHT_NAME, split
-from training.autoencoder import AutoencoderRecipe, face_weights
+from training.autoencoder import AutoencoderRecipe, face_weights, inside_faces
 from training.clip import ClipRecipe, tokenize
 from training.config import MINI, TEST
 from training.data import Pictures
 from training.denoiser import (
     build_scheduler,
     build_unet,
-    inside_faces,
     recipe_from_cache,
     sample_timesteps,
 )
@@ -205,6 +204,8 @@ def test_the_exported_bundle_verifies(workshop: Workshop) -> None:
     bundle = open_bundle(workshop.cache / "bundle")
     verify_bundle(bundle)
     assert bundle.manifest.size == TEST.size
+    configs = [path.read_text() for path in bundle.directory.rglob("config.json")]
+    assert not any(str(workshop.cache) in text for text in configs), "a folder of this machine"
     assert {part.name for part in bundle.manifest.component} == {
         "pipeline", "ip-adapter", "faces", "clip", "judges",
     }  # fmt: skip
@@ -289,9 +290,11 @@ def test_times_cover_the_range_and_the_schedule_ends_in_noise() -> None:
 def test_the_whole_face_weighs_more_than_what_is_around_it() -> None:
     boxes = np.array([[4, 2, 12, 14], [0, 0, 4, 4]], np.float32)
     weights = inside_faces(boxes, 16, 4.0)
+    wider = inside_faces(boxes, 16, 4.0, reach=1.25)
     assert weights.shape == (2, 1, 16, 16)
     assert weights[0, 0, 8, 8] == 4
     assert weights[0, 0, 2, 4] == 1, "the box's corner lies outside the face's ellipse"
+    assert (weights[0, 0, 8, 3], wider[0, 0, 8, 3]) == (1, 4), "an earring hangs beside the box"
     assert weights[1, 0, 2, 2] == 4
     assert weights[1, 0, 8, 8] == 1
 

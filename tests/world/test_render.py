@@ -87,6 +87,17 @@ def test_an_accessory_is_seen(attribute: str, value: bool, plain: bool) -> None:
     assert (np.abs(with_it - without).sum(2) > 60).sum() > 40
 
 
+def test_ages_differ_at_a_glance_whatever_the_hair() -> None:
+    """Young, middle and old: the skin alone tells them apart, for hair may be dyed or hidden."""
+    for seed in range(8):
+        person, look = picture(seed, hair=None, hat=True, glasses=False, beard=False)
+        drawn = [render(person, replace(look, age=age), 128) for age in (25, 45, 68)]
+        skin = drawn[0].face_mask > 0
+        young, middle, old = (portrait.image.astype(int)[skin] for portrait in drawn)
+        assert np.abs(young - middle).mean() > 2
+        assert np.abs(middle - old).mean() > 2
+
+
 @pytest.mark.parametrize("size", [8, 4096])
 def test_a_size_out_of_range_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="pixels"):
