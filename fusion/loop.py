@@ -115,11 +115,14 @@ class StepLoop:
                 self._end(drawing, error)
 
     def _step(self, lane: Lane[_Entry], entries: list[_Entry]) -> None:
-        """One step of these rows: first those that compute everything, then those that do not."""
-        whole = [entry for entry in entries if entry.row.whole]
-        shallow = [entry for entry in entries if not entry.row.whole]
-        self._draw(lane, whole, True)
-        self._draw(lane, shallow, False)
+        """One step of these rows, or of those among them that take features over.
+
+        These go first: after a step or two they compute everything as well, together with those
+        that waited, instead of each in a smaller batch of its own.
+        """
+        if shallow := [entry for entry in entries if not entry.row.whole]:
+            entries = shallow
+        self._draw(lane, entries, whole=not shallow)
         for entry in entries:
             if entry.row.finished:
                 self._rows.finish(entry)
