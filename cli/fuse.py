@@ -71,7 +71,10 @@ def fuse(
         typer.Option(help="Denoising steps; without: as many as the request is complex."),
     ] = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Approximate: about twice as fast, not quite the same.")
+        bool,
+        typer.Option(
+            "--fast", help="Approximate: in half to two thirds of the time, and not quite the same."
+        ),
     ] = False,
     guidance_scale: Annotated[
         float | None, typer.Option(help="How strictly words and face are obeyed.")
