@@ -73,12 +73,12 @@ def bench(
         )
         return
     say(
-        f"{steps} steps: [bold]{statistics.median(seconds):.2f} s[/bold] a portrait "
+        f"{steps} steps: {statistics.median(seconds):.2f} s a portrait "
         f"(median of {count}, slowest {max(seconds):.2f} s); loading took {load_seconds:.1f} s; "
         f"{peak / 2**20:.0f} MiB at most"
     )
     say(
-        f"{count} at once: [bold]{together_seconds:.2f} s[/bold] each, "
+        f"{count} at once: {together_seconds:.2f} s each, "
         f"{statistics.median(seconds) / together_seconds:.1f} times as many"
     )
     table(["stage", "seconds a picture", "share", "memory it added"], stage_rows(counted))
