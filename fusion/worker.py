@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-# A new thread has no memory of its own yet: the first step in one takes a third longer.
+# A new thread has no memory of its own yet: its first step takes longer.
 LINGER_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.1  # how often a waiting thread looks whether the program is ending
 

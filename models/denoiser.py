@@ -81,8 +81,8 @@ class KeyValueDenoiser:
     """
 
     def __init__(self, unet: UNet2DConditionModel, pack: bool = False) -> None:
-        """pack: prepare the convolutions once for a CPU (PackedConvolution), where that pays: a
-        step is a fifth faster, equal to rounding, and later changes of their weights are not seen.
+        """pack: prepare the convolutions once for a CPU (PackedConvolution), where that pays:
+        equal to rounding, and later changes of their weights are not seen.
 
         Raises PipelineUnsupported for a UNet with conditions or attention of another kind.
         """
