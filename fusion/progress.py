@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from fusion.trace import Stage
 
 if TYPE_CHECKING:
     from fusion.result import FusionResult
+
+_log = logging.getLogger(__name__)
 
 
 class EventKind(StrEnum):
@@ -68,6 +71,16 @@ class _Outcome:
     ended: bool = False
 
 
+@dataclass(eq=False)
+class _Listener:
+    """Who is called back. told: events so far; busy: whether a thread is telling it right now."""
+
+    callback: Callable[[Event], None]
+    told: int = 0
+    busy: bool = False
+    dropped: bool = False
+
+
 class Handle:
     """A submitted request. Safe to use from any thread."""
 
@@ -75,6 +88,7 @@ class Handle:
         """on_cancel: called once `cancel` was, by the thread that called it."""
         self._outcome = _Outcome(task)
         self._on_cancel = on_cancel
+        self._listeners: list[_Listener] = []
         self._changed = threading.Condition()
         self._cancelled = threading.Event()
         self.emit(Event(task.id, EventKind.QUEUED))
@@ -97,6 +111,19 @@ class Handle:
             yield event
             if event.kind.last:
                 return
+
+    def listen(self, callback: Callable[[Event], None]) -> None:
+        """Call back with every event from the first, in order, each once; those there are already
+        at once, later ones in the thread that emits them.
+
+        The last one is the ending, when `done` and `result` hold. The engine waits for a callback:
+        hand the event on and return. It may use the handle, `cancel` too; one that raises is logged
+        and not called again.
+        """
+        listener = _Listener(callback)
+        with self._changed:
+            self._listeners.append(listener)
+        self._tell(listener)
 
     def cancel(self) -> None:
         """Ask for the end: a waiting task is not started, a drawing stops within one step."""
@@ -137,10 +164,13 @@ class Handle:
     # What the engine tells the handle.
 
     def emit(self, event: Event) -> None:
-        """Add an event."""
+        """Add an event; after the end, or once `cancel` was called, there are no more but that."""
         with self._changed:
+            if self._outcome.ended or self._cancelled.is_set():
+                return
             self._outcome.events.append(event)
             self._changed.notify_all()
+        self._tell_all()
 
     def advance(self, task: FusionTask) -> None:
         """The task has changed."""
@@ -166,6 +196,44 @@ class Handle:
             message = "" if error is None else str(error)
             self._outcome.events.append(Event(task.id, kind, message=message))
             self._changed.notify_all()
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        with self._changed:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            self._tell(listener)
+
+    def _tell(self, listener: _Listener) -> None:
+        """Tell what it has not heard, with no lock held. Where a thread is at it, that one goes on,
+        so that the order holds.
+        """
+        while (event := self._next_for(listener)) is not None:
+            try:
+                listener.callback(event)
+            except BaseException as error:  # whatever it is, it is not the engine's
+                listener.dropped = True
+                _log.exception("a listener of request %s failed and is dropped", event.task_id)
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+            finally:
+                listener.busy = False
+
+    def _next_for(self, listener: _Listener) -> Event | None:
+        """Its next event, now being told; None if there is none, or another thread is at it."""
+        with self._changed:
+            events = self._outcome.events
+            if listener.busy:
+                return None
+            if listener.dropped or (listener.told == len(events) and events[-1].kind.last):
+                if listener in self._listeners:
+                    self._listeners.remove(listener)  # it holds its owner
+                return None
+            if listener.told == len(events):
+                return None
+            listener.busy = True
+            listener.told += 1
+            return events[listener.told - 1]
 
 
 ENDING: dict[TaskState, EventKind] = {
