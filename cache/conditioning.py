@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, NamedTuple, Protocol, TypeVar, cast
 
 from cache.keys import Digest
 from cache.lru import ByteLRU
+from cache.prefix_records import Namespace
 
 # What a key and its bookkeeping take beside the value.
 ENTRY_BYTES = 512
@@ -58,6 +59,13 @@ class Leased(Generic[V]):
     reused: bool
 
 
+class _Key(NamedTuple):
+    """Under what a value is held, and for whom."""
+
+    content: Digest
+    namespace: Namespace
+
+
 @dataclass(eq=False)
 class _Use(Generic[V]):
     """A value that is being computed, or in use, by so many."""
@@ -75,34 +83,39 @@ class ConditioningStore(Generic[V]):
     A key holds everything that changes its value: model, adapters, dtype, text or identity. Several
     who ask for a key at once wait for one computation; if it raises, its own caller gets the error,
     and the next one waiting computes anew. A value that finds no room is shared while in use.
+    Namespaces share the budget and nothing else.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._held: ByteLRU[Digest, V] = ByteLRU(max_bytes)
-        self._uses: dict[Digest, _Use[V]] = {}
+        self._held: ByteLRU[_Key, V] = ByteLRU(max_bytes)
+        self._uses: dict[_Key, _Use[V]] = {}
         self._computed = self._reused = self._failures = 0
         self._lock = threading.Lock()
 
     @contextmanager
-    def lease(self, key: Digest, compute: Callable[[], V]) -> Iterator[Leased[V]]:
+    def lease(
+        self, content: Digest, compute: Callable[[], V], namespace: Namespace = ()
+    ) -> Iterator[Leased[V]]:
         """The value of a key, computed if nobody has it, kept until the block is left.
 
-        The block may be left by another thread than entered it. Raises what `compute` raises, and
-        RuntimeError if `compute` asks for its own key.
+        namespace: whose it is; () for everyone's. The block may be left by another thread than
+        entered it. Raises what `compute` raises, and RuntimeError if `compute` asks for its own
+        key.
         """
+        key = _Key(content, namespace)
         use, reused = self._enter(key, compute)
         try:
             yield Leased(cast("V", use.value), reused)
         finally:
             self._leave(key, use)
 
-    def clear(self) -> None:
-        """Forgets everything that is not in use; the counts stay."""
-        self._held.clear()
+    def clear(self, namespace: Namespace | None = None) -> int:
+        """Forgets what is not in use, of one namespace or of all; how many. The counts stay."""
+        return self._held.clear(lambda key: namespace in (None, key.namespace))
 
-    def keys(self) -> tuple[Digest, ...]:
-        """The keys held, least recently used first."""
-        return self._held.keys()
+    def keys(self, namespace: Namespace = ()) -> tuple[Digest, ...]:
+        """The keys held of a namespace, least recently used first."""
+        return tuple(key.content for key in self._held.keys() if key.namespace == namespace)  # noqa: SIM118
 
     def statistics(self) -> ConditioningStatistics:
         """Counts so far, and what is held now."""
@@ -120,11 +133,11 @@ class ConditioningStore(Generic[V]):
                 max_bytes=held.max_bytes,
             )
 
-    def __contains__(self, key: Digest) -> bool:
-        """Whether a key is held; no use of it."""
-        return key in self._held
+    def __contains__(self, content: Digest) -> bool:
+        """Whether a key is held for everyone; no use of it."""
+        return _Key(content, ()) in self._held
 
-    def _enter(self, key: Digest, compute: Callable[[], V]) -> tuple[_Use[V], bool]:
+    def _enter(self, key: _Key, compute: Callable[[], V]) -> tuple[_Use[V], bool]:
         """The use of a value that is there, and whether it was without our computing it."""
         while True:
             with self._lock:
@@ -138,7 +151,7 @@ class ConditioningStore(Generic[V]):
                         self._reused += 1
                         return use, True
                 elif use.owner == threading.get_ident() and not use.done.is_set():
-                    raise RuntimeError(f"computing {key[:12]}… asks for its own value")
+                    raise RuntimeError(f"computing {key.content[:12]}… asks for its own value")
                 else:
                     use.users += 1
             if first:
@@ -155,7 +168,7 @@ class ConditioningStore(Generic[V]):
                     self._reused += 1
                 return use, True
 
-    def _compute(self, key: Digest, use: _Use[V], compute: Callable[[], V]) -> None:
+    def _compute(self, key: _Key, use: _Use[V], compute: Callable[[], V]) -> None:
         try:
             value = compute()
             size_bytes = ENTRY_BYTES + value.size_bytes
@@ -172,7 +185,7 @@ class ConditioningStore(Generic[V]):
         finally:
             use.done.set()
 
-    def _leave(self, key: Digest, use: _Use[V]) -> None:
+    def _leave(self, key: _Key, use: _Use[V]) -> None:
         with self._lock:
             use.users -= 1
             if not use.users:

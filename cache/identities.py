@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from cache.keys import Digest
 from cache.lru import ByteLRU
+from cache.prefix_records import Namespace
 from cache.statistics import CacheStatistics
 
 V = TypeVar("V")
@@ -20,11 +21,12 @@ class IdentityKey:
 
     image: digest of the picture's content (its pixels with shape and dtype, or its file's bytes).
     analyser: digest of the detector's and recogniser's weights and every setting of theirs,
-    thresholds and sizes included.
+    thresholds and sizes included. namespace: whose picture it is; () for everyone's.
     """
 
     image: Digest
     analyser: Digest
+    namespace: Namespace = ()
 
 
 class IdentityStore(Generic[V]):
@@ -57,9 +59,9 @@ class IdentityStore(Generic[V]):
             self.remember(key, found)
         return found
 
-    def clear(self) -> None:
-        """Forgets every face."""
-        self._found.clear()
+    def clear(self, namespace: Namespace | None = None) -> int:
+        """Forgets every face, or those of one namespace; of how many pictures."""
+        return self._found.clear(lambda key: namespace in (None, key.namespace))
 
     def statistics(self) -> CacheStatistics:
         """Counts so far, and what is held now."""

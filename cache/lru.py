@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -96,11 +96,12 @@ class ByteLRU(Generic[K, V]):
             self._forget(key)
             return True
 
-    def clear(self) -> None:
-        """Forgets everything that is not pinned; the counts stay."""
+    def clear(self, where: Callable[[K], bool] = lambda key: True) -> int:
+        """Forgets everything that is not pinned, or those keys of it only; how many. The counts
+        stay.
+        """
         with self._lock:
-            for key in list(self._entries):
-                self.remove(key)
+            return sum(self.remove(key) for key in list(self._entries) if where(key))
 
     def keys(self) -> tuple[K, ...]:
         """The keys held, least recently used first."""

@@ -98,11 +98,13 @@ class PrefixPool:
                 if not self._tree(record.scope).root.children:
                     del self._trees[record.scope]
 
-    def clear(self, namespace: Namespace | None = None) -> None:
-        """Forget everything that is not pinned, of one namespace or of all; the counts stay."""
+    def clear(self, namespace: Namespace | None = None) -> int:
+        """Forget what is not pinned, of one namespace or of all; how much. The counts stay."""
         with self._lock:
-            for held in list(self._queues.of(namespace).victims(self._policy, self._tick)):
+            going = list(self._queues.of(namespace).victims(self._policy, self._tick))
+            for held in going:
                 self._forget(held)
+            return len(going)
 
     def statistics(self, namespace: Namespace | None = None) -> PrefixStatistics:
         """Counts so far, and what is held now; of one namespace or of all. The counts of one that

@@ -290,3 +290,18 @@ def test_many_threads_leave_the_books_in_order() -> None:
     assert statistics.pinned_bytes == 0
     assert statistics.computed + statistics.reused == sum(asked)
     assert not store._uses
+
+
+def test_namespaces_share_no_values_not_even_those_being_computed() -> None:
+    store: ConditioningStore[Slab] = ConditioningStore(10 * ENTRY_BYTES)
+    with (
+        store.lease(KEYS[0], lambda: Slab("everyone's")) as first,
+        store.lease(KEYS[0], lambda: Slab("one's"), ("one",)) as second,
+        store.lease(KEYS[0], lambda: Slab("again"), ("one",)) as third,
+    ):
+        assert (first.value.name, first.reused) == ("everyone's", False)
+        assert (second.value.name, second.reused) == ("one's", False)
+        assert third.value is second.value
+        assert store.clear(("one",)) == 0, "it is in use"
+    assert store.keys() == store.keys(("one",)) == (KEYS[0],)
+    assert (store.clear(("one",)), store.keys(("one",)), store.clear()) == (1, (), 1)

@@ -72,3 +72,15 @@ def test_what_is_larger_than_the_budget_is_still_given() -> None:
     key = IdentityKey(PICTURE, analyser())
     assert faces.find_or_analyse(key, lambda: (bytes(500),)) == (bytes(500),)
     assert faces.find(key) is None
+
+
+def test_namespaces_share_no_faces_and_are_forgotten_one_by_one() -> None:
+    faces = store()
+    keys = [IdentityKey(PICTURE, analyser(), space) for space in ((), ("one",), ("two",))]
+    faces.remember(keys[1], (b"face",))
+    assert [faces.find(key) for key in keys] == [None, (b"face",), None]
+    for key in keys:
+        faces.remember(key, ())
+    assert (faces.clear(("one",)), faces.clear(("one",))) == (1, 0)
+    assert [faces.find(key) for key in keys] == [(), None, ()]
+    assert faces.clear() == 2
