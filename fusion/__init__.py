@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Unsupported,
     )
     from fusion.fast import FastSettings
+    from fusion.job import Occupancy
     from fusion.mask import MaskShape, soft_mask
     from fusion.placement import FacePlacement
     from fusion.pressure import Pressure, PressureSettings
@@ -67,6 +68,7 @@ _HOMES = {
         "Unsupported",
     ),
     "fast": ("FastSettings",),
+    "job": ("Occupancy",),
     "mask": ("MaskShape", "soft_mask"),
     "placement": ("FacePlacement",),
     "pressure": ("Pressure", "PressureSettings"),
@@ -111,6 +113,7 @@ __all__ = [
     "InvalidSize",
     "InvalidWeights",
     "MaskShape",
+    "Occupancy",
     "PictureReport",
     "Pressure",
     "PressureSettings",

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 import torch
 
 from fusion.errors import BackendUnavailable, EngineBusy, EngineClosed, FusionCancelled, TaskExpired
+from fusion.job import Job, Occupancy, state_after, task_of
 from fusion.loop import StepLoop
 from fusion.pressure import PressurePolicy
 from fusion.progress import ENDING, Handle
@@ -24,14 +24,13 @@ from fusion.resolved import ResolvedRequest, resolve
 from fusion.result import FusionResult
 from fusion.run import Run
 from fusion.settings import EngineSettings
-from fusion.shared import Shared
+from fusion.shared import Shared, namespace_of
 from fusion.source import BundleSource, ModelSource, PipelineSource, check_supported
 from fusion.stages.analyse import Analyser, face_store
 from fusion.stages.condition import KeyValueStore, encode_text
-from fusion.stages.photos import references_of
 from fusion.stages.prompt import write_prompt
-from fusion.task import FusionTask, TaskState
-from fusion.trace import Notes, Stage
+from fusion.task import TaskState
+from fusion.trace import Notes
 from fusion.worker import Worker
 from models import (
     choose_device,
@@ -46,12 +45,6 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
 BACKENDS: Final = ("auto", "eager")
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    handle: Handle
-    run: Run
 
 
 class Engine:
@@ -78,8 +71,8 @@ class Engine:
         self._preparer = Worker("limner-prepare", single_threaded)
         self._loop = StepLoop(lambda: source.drawer().denoiser, settings.largest_batch)
         self._finisher = Worker("limner-finish", single_threaded)
-        self._waiting: deque[_Job] = deque()
-        self._active: dict[_Job, None] = {}
+        self._waiting: deque[Job] = deque()
+        self._active: dict[Job, None] = {}
         self._changed = threading.Condition()
         self._closed = False
 
@@ -148,7 +141,22 @@ class Engine:
         """The denoiser's keys and values of texts and identities, and their statistics."""
         return self._shared.key_values
 
-    def encode_prompts(self, requests: Iterable[FusionRequest]) -> Iterator[PromptPlan]:
+    @property
+    def occupancy(self) -> Occupancy:
+        """How busy it is right now."""
+        with self._changed:
+            active = sum(not job.handle.done() for job in self._active)
+            return Occupancy(len(self._waiting), active, self._loop.rows)
+
+    def forget(self, namespace: str) -> int:
+        """Drop all that is remembered of a namespace and not in use by its requests right now:
+        prompts, faces, keys and values; how many entries. "" is everyone's.
+        """
+        return self._shared.forget(namespace_of(namespace))
+
+    def encode_prompts(
+        self, requests: Iterable[FusionRequest], *, namespace: str = ""
+    ) -> Iterator[PromptPlan]:
         """Encode the words of requests without drawing, so that the same words cost nothing later;
         each request's plan, as it is done.
 
@@ -156,12 +164,12 @@ class Engine:
         """
         drawer = self._source.drawer()
         encoder = self.prompts.encoder(drawer.text_encoder)
-        positions = int(drawer.tokenizer.model_max_length)
+        positions, tenant = int(drawer.tokenizer.model_max_length), namespace_of(namespace)
         for request in requests:
-            words, layout = self.resolve(request).words, self.prompts.layout
+            words, layout = self.resolve(request).words, self.prompts.layout_of(tenant)
             plan = write_prompt(words, drawer.tokenizer, positions, Notes(), layout)
             for text in (plan.prompt, plan.negative_prompt):
-                encode_text(text, drawer.tokenizer, encoder)
+                encode_text(text, drawer.tokenizer, encoder, tenant)
             yield plan
 
     def resolve(self, request: FusionRequest) -> ResolvedRequest:
@@ -173,20 +181,25 @@ class Engine:
         check_supported(request, self._source)
         return resolved
 
-    def fuse(self, request: FusionRequest) -> FusionResult:
+    def fuse(
+        self, request: FusionRequest, *, namespace: str = "", task_id: str | None = None
+    ) -> FusionResult:
         """Draw a request and wait for it; waits for its turn where others are before it.
 
+        namespace, task_id: as `submit` takes them. An interrupt while waiting cancels the request.
         Raises what `resolve` raises, the errors of `models` about pictures and faces,
-        PromptTooLong, EngineClosed. An interrupt while waiting cancels the request.
+        PromptTooLong, EngineClosed.
         """
-        handle = self._enqueue(request, wait=True)
+        handle = self._enqueue(request, namespace, task_id, wait=True)
         try:
             return handle.result()
         except BaseException:
             handle.cancel()
             raise
 
-    def fuse_all(self, requests: Iterable[FusionRequest]) -> Iterator[FusionResult]:
+    def fuse_all(
+        self, requests: Iterable[FusionRequest], *, namespace: str = ""
+    ) -> Iterator[FusionResult]:
         """Draw many at once; their results in the order given, as they come.
 
         Raises what `fuse` raises, for the first that fails; those after it are cancelled, as they
@@ -197,7 +210,7 @@ class Engine:
         try:
             for request in requests:
                 try:
-                    handles.append(self._enqueue(request, wait=True))
+                    handles.append(self._enqueue(request, namespace, None, wait=True))
                 except Exception as error:
                     refused = error  # those before it come first
                     break
@@ -215,13 +228,17 @@ class Engine:
             for handle in handles:
                 handle.cancel()
 
-    def submit(self, request: FusionRequest) -> Handle:
+    def submit(
+        self, request: FusionRequest, *, namespace: str = "", task_id: str | None = None
+    ) -> Handle:
         """Queue a request and return at once.
 
+        namespace: whose request it is; nothing remembered of it (prompts, faces, keys and values)
+        is shared with another. task_id: of its task; None for a new one.
         Raises what `resolve` raises, EngineBusy where the queue is full, EngineClosed. What is
         wrong with pictures is raised by the handle's `result`.
         """
-        return self._enqueue(request, wait=False)
+        return self._enqueue(request, namespace, task_id, wait=False)
 
     def close(self, cancel: bool = False) -> None:
         """Take no more requests and wait for those there are. cancel: stop them first."""
@@ -251,11 +268,11 @@ class Engine:
     ) -> None:
         self.close(cancel=error is not None)
 
-    def _enqueue(self, request: FusionRequest, wait: bool) -> Handle:
+    def _enqueue(
+        self, request: FusionRequest, namespace: str, task_id: str | None, *, wait: bool
+    ) -> Handle:
         resolved = self.resolve(request)
-        task = FusionTask.new(
-            references_of(request), _operations(resolved), self._settings.ttl_seconds
-        )
+        task = task_of(request, resolved, self._settings.ttl_seconds, namespace, task_id)
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._closed or not self._full())
@@ -265,8 +282,8 @@ class Engine:
                 raise EngineBusy(
                     f"{len(self._waiting)} requests are waiting already: try again in a while"
                 )
-            handle = Handle(task, on_cancel=lambda: self._forget(handle))
-            job = _Job(handle, Run(request, resolved, handle, self._shared))
+            handle = Handle(task, on_cancel=lambda: self._withdraw(handle))
+            job = Job(handle, Run(request, resolved, handle, self._shared))
             self._preparer.put(self._begin_next)  # which waits for the lock
             self._waiting.append(job)
         release_team()  # of who asks: the loop is to have the only one
@@ -279,7 +296,7 @@ class Engine:
         with self._changed:
             return len(self._waiting) / max(self._settings.capacity, 1)
 
-    def _forget(self, handle: Handle) -> None:
+    def _withdraw(self, handle: Handle) -> None:
         """A request that was cancelled while it waited ends at once."""
         with self._changed:
             found = [job for job in self._waiting if job.handle is handle]
@@ -319,11 +336,11 @@ class Engine:
                 "seconds: submit it again"
             )
 
-    def _drawn(self, job: _Job, error: BaseException | None) -> None:
+    def _drawn(self, job: Job, error: BaseException | None) -> None:
         """The loop has let go of a drawing; the rest is not its business."""
         self._finisher.put(partial(self._finish, job, error))
 
-    def _finish(self, job: _Job, error: BaseException | None) -> None:
+    def _finish(self, job: Job, error: BaseException | None) -> None:
         try:
             if error is not None:
                 raise error
@@ -338,32 +355,18 @@ class Engine:
             self._end(job, result=result)
 
     def _end(
-        self, job: _Job, error: BaseException | None = None, result: FusionResult | None = None
+        self, job: Job, error: BaseException | None = None, result: FusionResult | None = None
     ) -> None:
         """Whatever became of a request, its handle ends, and what it pinned is free."""
         handle = job.handle
         job.run.close()
-        if result is not None:
-            handle.end(result.task, ENDING[TaskState.DONE], result=result)
-        elif error is not None:
-            state = _state_after(error)
-            handle.end(handle.task.now(state), ENDING[state], error=error)
-        with self._changed:
-            self._active.pop(job, None)
-            self._changed.notify_all()
-
-
-def _operations(resolved: ResolvedRequest) -> tuple[Stage, ...]:
-    """The stages this request goes through."""
-    left_out = {Stage.LOAD}
-    if not resolved.fuses:
-        left_out.add(Stage.COMPOSE)
-    if not resolved.verify:
-        left_out.add(Stage.VERIFY)
-    return tuple(stage for stage in Stage if stage not in left_out)
-
-
-def _state_after(error: BaseException) -> TaskState:
-    if isinstance(error, FusionCancelled):
-        return TaskState.CANCELLED
-    return TaskState.EXPIRED if isinstance(error, TaskExpired) else TaskState.FAILED
+        try:
+            if result is not None:
+                handle.end(result.task, ENDING[TaskState.DONE], result=result)
+            elif error is not None:
+                state = state_after(error)
+                handle.end(handle.task.now(state), ENDING[state], error=error)
+        finally:  # a listener was interrupted
+            with self._changed:
+                self._active.pop(job, None)
+                self._changed.notify_all()

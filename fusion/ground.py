@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from cache import Namespace
 from fusion.complexity import Complexity, choose_steps, detail, openness
 from fusion.request import FusionRequest
 from fusion.resolved import ResolvedRequest
 from fusion.sampler import Anchor
 from fusion.settings import EngineSettings
-from fusion.shared import Shared
+from fusion.shared import Shared, namespace_of
 from fusion.source import Drawer
 from fusion.stages.analyse import Analysed, analyse
 from fusion.stages.blend import Blend, blend
@@ -53,6 +54,7 @@ def lay_ground(
     Raises FusionCancelled, and whatever the stages raise.
     """
     source = shared.source
+    namespace = namespace_of(visits.handle.task.namespace)
     with visits.to(Stage.PHOTOS):
         photos = read_photos(request)
         task = visits.handle.task
@@ -65,20 +67,20 @@ def lay_ground(
             source.analyser,
             shared.faces,
             notes,
+            namespace,
         )
     with visits.to(Stage.BLEND) as notes:
         wish = _blend(request, resolved, analysed, notes) if source.knows_identities else None
     drawer = _load(shared, visits)
     with visits.to(Stage.PROMPT) as notes:
         positions = int(drawer.tokenizer.model_max_length)
-        layout = shared.prompts.layout
+        layout = shared.prompts.layout_of(namespace)
         plan = write_prompt(resolved.words, drawer.tokenizer, positions, notes, layout)
     with visits.to(Stage.CONDITION) as notes:
-        conditioned = _condition(resolved, shared, drawer, plan, wish, leases)
+        conditioned = _condition(resolved, shared, drawer, plan, wish, leases, namespace)
         prompt = conditioned.encoded[0]
-        shared.prompts.drawn(
-            plan, prompt.computed + prompt.reused, prompt.reused, drawer.tokenizer, notes
-        )
+        positions = prompt.computed + prompt.reused
+        shared.prompts.drawn(plan, positions, prompt.reused, drawer.tokenizer, notes, namespace)
     canvas = anchor = None
     if photos.target is not None and analysed.target is not None:
         with visits.to(Stage.PREPARE) as notes:
@@ -138,6 +140,7 @@ def _condition(
     plan: PromptPlan,
     wish: Blend | None,
     leases: ExitStack,
+    namespace: Namespace,
 ) -> Conditioned:
     embedding = None
     if shared.source.knows_identities:
@@ -154,6 +157,7 @@ def _condition(
         dtype=drawer.dtype,
         guided=resolved.guidance_scale > 1,
         identity_scale=resolved.identity_scale,
+        namespace=namespace,
     )
 
 

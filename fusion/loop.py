@@ -58,6 +58,7 @@ class StepLoop:
         self._worker = Worker("limner-engine")
         self._drawing = False
         self._lock = threading.Lock()
+        self._count = 0  # of rows, as others may read it
 
     def admit(self, *drawings: Drawing) -> None:
         """Take up drawings before the next step. The `done` of each is told when it leaves, by the
@@ -68,6 +69,11 @@ class StepLoop:
             if not self._drawing:
                 self._worker.put(self._draw_all)
                 self._drawing = True
+
+    @property
+    def rows(self) -> int:
+        """How many are being drawn, or wait for their turn in here."""
+        return self._count
 
     @property
     def is_current(self) -> bool:
@@ -101,6 +107,7 @@ class StepLoop:
                 for row in drawing.rows:
                     entry = _Entry(row, drawing, next(self._numbers))
                     self._rows.add(entry, drawing.lane, drawing)
+            self._count = len(self._rows)
             if self._drawings:
                 return True
             self._joined.clear()
@@ -126,6 +133,7 @@ class StepLoop:
         for entry in entries:
             if entry.row.finished:
                 self._rows.finish(entry)
+        self._count = len(self._rows)
         for drawing in _drawings_of(entries):
             if drawing not in self._drawings:
                 continue  # it failed in this step
@@ -210,6 +218,7 @@ class StepLoop:
             return  # a row of it has ended it before
         del self._drawings[drawing]
         self._rows.leave(drawing)
+        self._count = len(self._rows)
         self._joined.clear()
         drawing.leaves()
         drawing.done(error)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cache import LayoutMonitor, PrefixPool, PromptUse, SegmentOrder, SegmentUse
+from cache import LayoutMonitor, Namespace, PrefixPool, PromptUse, SegmentOrder, SegmentUse
 from fusion.stages.condition import padded
 from fusion.trace import Notes
 from models import PrefixCachedTextEncoder, load_pool, save_pool
 from prompting import Layout, PromptPlan, Tokenizer, count_tokens, joined
 
 _WARMED: Final = 32  # prompts encoded ahead when the order changes
+_MOST_WATCHED: Final = 64  # namespaces whose order follows their traffic; the others' begins anew
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,43 @@ class PromptSettings:
     threshold: float = 0.6
 
 
+@dataclass(eq=False)
+class _Traffic:
+    """What a namespace asks for, and the layout in force for it."""
+
+    monitor: LayoutMonitor
+    layout: Layout
+
+
 class PromptMemory:
-    """One engine's pool, its text encoder in front of it, and the layout in force."""
+    """One engine's pool, its text encoder in front of it, and the layouts in force.
+
+    A namespace has its own part of the pool, and a layout that follows its own traffic.
+    """
 
     def __init__(self, settings: PromptSettings) -> None:
         self.pool = PrefixPool(settings.max_bytes, ttl_seconds=settings.ttl_seconds)
-        self.layout = Layout.default()
         self._settings = settings
-        self._monitor = LayoutMonitor(
-            SegmentOrder(self.layout.order, self.layout.version), threshold=settings.threshold
-        )
+        self._traffic: OrderedDict[Namespace, _Traffic] = OrderedDict()
         self._encoder: PrefixCachedTextEncoder | None = None
         self._lock = threading.Lock()
+
+    @property
+    def layout(self) -> Layout:
+        """The one in force for everyone's namespace."""
+        return self.layout_of(())
+
+    def layout_of(self, namespace: Namespace) -> Layout:
+        """The one in force for a namespace."""
+        with self._lock:
+            found = self._traffic.get(namespace)
+            return Layout.default() if found is None else found.layout
+
+    def forget(self, namespace: Namespace) -> int:
+        """Drop a namespace's prompts that are not in use, and its layout; how many entries."""
+        with self._lock:
+            self._traffic.pop(namespace, None)
+        return self.pool.clear(namespace)
 
     def encoder(self, text_encoder: Any) -> PrefixCachedTextEncoder:
         """The text encoder behind the pool. Raises PoolFileRejected for a pool to start from."""
@@ -71,24 +98,39 @@ class PromptMemory:
         reused: int,
         tokenizer: Any,
         notes: Notes,
+        namespace: Namespace = (),
     ) -> None:
         """Take note of a prompt; where the traffic asks for it, change the order and warm it."""
         if not self._settings.adaptive or not plan.segments:
             return
         with self._lock:
-            self._monitor.record(_use_of(plan, tokenizer), positions, reused)
-            order = self._monitor.proposal()
+            traffic = self._traffic_of(namespace)
+            traffic.monitor.record(_use_of(plan, tokenizer), positions, reused)
+            order = traffic.monitor.proposal()
             if order is None or self._encoder is None:
                 return
-            self._monitor.switch(order)
-            self.layout = Layout(order=order.names, version=order.version)
-            hottest = self._monitor.hottest(_WARMED)
+            traffic.monitor.switch(order)
+            traffic.layout = Layout(order=order.names, version=order.version)
+            hottest = traffic.monitor.hottest(_WARMED)
             texts = [joined(use.words for use in prompt) for prompt in hottest]
-            self._encoder.warm([padded(text, tokenizer).input_ids[0] for text in texts])
+            prompts = [padded(text, tokenizer).input_ids[0] for text in texts]
+            self._encoder.warm(prompts, namespace=namespace)
         notes.decided(
             f"layout {order.version}: recent prompts reuse more in the order "
             f"{', '.join(order.names)}; {len(hottest)} prompts warmed"
         )
+
+    def _traffic_of(self, namespace: Namespace) -> _Traffic:
+        found = self._traffic.get(namespace)
+        if found is None:
+            layout = Layout.default()
+            order = SegmentOrder(layout.order, layout.version)
+            monitor = LayoutMonitor(order, threshold=self._settings.threshold)
+            found = self._traffic[namespace] = _Traffic(monitor, layout)
+        self._traffic.move_to_end(namespace)
+        while len(self._traffic) > _MOST_WATCHED:
+            self._traffic.popitem(last=False)
+        return found
 
 
 def _use_of(plan: PromptPlan, tokenizer: Tokenizer) -> PromptUse:

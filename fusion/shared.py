@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cache import Namespace
 from fusion.prompt_memory import PromptMemory
 from fusion.settings import EngineSettings
 from fusion.source import ModelSource
@@ -20,3 +21,16 @@ class Shared:
     prompts: PromptMemory
     key_values: KeyValueStore
     settings: EngineSettings
+
+    def forget(self, namespace: Namespace) -> int:
+        """Drop what is remembered of a namespace and not in use; how many entries."""
+        return (
+            self.faces.clear(namespace)
+            + self.prompts.forget(namespace)
+            + self.key_values.clear(namespace)
+        )
+
+
+def namespace_of(name: str) -> Namespace:
+    """A tenant's part of every cache; "" is everyone's."""
+    return (name,) if name else ()

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from fusion.errors import InvalidRequest
 from fusion.trace import Stage, Trace
 
 
@@ -50,6 +51,7 @@ class FusionTask:
     """What travels: references, the operations to do, state, trace, time to live.
 
     created: seconds since the epoch; ttl_seconds: how long the task may wait to be started.
+    namespace: whose task it is: what is remembered of it, others do not share; "" is everyone's.
     """
 
     id: str
@@ -59,6 +61,7 @@ class FusionTask:
     ttl_seconds: float
     state: TaskState = TaskState.QUEUED
     trace: Trace = field(default_factory=Trace)
+    namespace: str = ""
 
     @classmethod
     def new(
@@ -66,9 +69,24 @@ class FusionTask:
         references: tuple[Reference, ...],
         operations: tuple[Stage, ...],
         ttl_seconds: float,
+        *,
+        namespace: str = "",
+        task_id: str | None = None,
     ) -> FusionTask:
-        """A queued task of its own id, created now."""
-        return cls(uuid.uuid4().hex, references, operations, time.time(), ttl_seconds)
+        """A queued task, created now. task_id: None for one that nobody else has.
+
+        Raises InvalidRequest for an id that says nothing.
+        """
+        if task_id is not None and not task_id.strip():
+            raise InvalidRequest("task_id is empty: give a name of your own, or leave it out")
+        return cls(
+            id=uuid.uuid4().hex if task_id is None else task_id,
+            references=references,
+            operations=operations,
+            created=time.time(),
+            ttl_seconds=ttl_seconds,
+            namespace=namespace,
+        )
 
     def now(self, state: TaskState) -> FusionTask:
         """The task in another state. Raises ValueError if its life has ended."""

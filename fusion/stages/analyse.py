@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import Digest, IdentityKey, IdentityStore
+from cache import Digest, IdentityKey, IdentityStore, Namespace
 from fusion.stages.photos import Photo, Photos
 from fusion.trace import Notes
 from models import Face, FacesSettings, choose_face
@@ -53,14 +53,16 @@ def analyse(
     analyser: Analyser | None,
     store: FaceStore,
     notes: Notes,
+    namespace: Namespace = (),
 ) -> Analysed:
-    """The face of every picture. chosen: which one, counted from 1; 0 = the only one.
+    """The face of every picture. chosen: which one, counted from 1; 0 = the only one. namespace:
+    whose pictures they are.
 
     Raises FaceNotFound, SeveralFaces, FaceTooSmall, naming the picture.
     """
     if analyser is None:
         return Analysed((None,) * len(photos.identities), None, 0, 0)
-    finder = _Finder(analyser, store)
+    finder = _Finder(analyser, store, namespace)
     identities = tuple(
         None if photo is None else finder.face(photo, number)
         for photo, number in zip(photos.identities, chosen, strict=True)
@@ -74,14 +76,16 @@ def analyse(
 
 
 class _Finder:
-    def __init__(self, analyser: Analyser, store: FaceStore) -> None:
+    def __init__(self, analyser: Analyser, store: FaceStore, namespace: Namespace) -> None:
         self.analyser = analyser
         self.store = store
+        self.namespace = namespace
         self.analysed = 0
         self.reused = 0
 
     def face(self, photo: Photo, number: int, option: str = "--face") -> Face:
-        key = IdentityKey(Digest(photo.reference.digest), Digest(self.analyser.digest))
+        image, analyser = Digest(photo.reference.digest), Digest(self.analyser.digest)
+        key = IdentityKey(image, analyser, self.namespace)
         faces = self.store.find(key)
         if faces is None:
             faces = self.analyser.analyse(photo.pixels)

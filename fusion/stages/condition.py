@@ -11,7 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cache import ConditioningStore, Digest, Leased, digest, digest_array, digest_bytes
+from cache import (
+    ConditioningStore,
+    Digest,
+    Leased,
+    Namespace,
+    digest,
+    digest_array,
+    digest_bytes,
+)
 from fusion.conditioning import Conditioning
 from models import KeyValueDenoiser, KeyValues, PrefixCachedTextEncoder, RowConditions
 from prompting import PromptPlan
@@ -52,23 +60,25 @@ def condition(
     dtype: torch.dtype,
     guided: bool,
     identity_scale: float,
+    namespace: Namespace = (),
 ) -> Conditioned:
     """Keys and values of both branches' text and identity, on the encoder's device.
 
     embedding: float32 [512]; None where the model knows no identities. The negative branch is made
     only where guidance is on. leases: keeps what is used in the store until it is closed.
+    namespace: with whom what is remembered is shared.
     """
     texts = [plan.prompt, plan.negative_prompt] if guided else [plan.prompt]
-    encoded = tuple(encode_text(text, tokenizer, encoder) for text in texts)
-    scope = denoiser.scope()
-    projected = [leases.enter_context(_text(one.states, denoiser, scope, store)) for one in encoded]
+    encoded = tuple(encode_text(text, tokenizer, encoder, namespace) for text in texts)
+    projector = _Projector(denoiser, denoiser.scope(), store, namespace)
+    projected = [leases.enter_context(projector.text(one.states)) for one in encoded]
     used = list(projected)
     identities: list[KeyValues | None] = [None, None]
     if embedding is not None:
         # Both branches at once: one row alone takes other kernels than diffusers' pipeline does.
         both = np.stack([np.zeros_like(embedding), embedding] if guided else [embedding])[:, None]
         given = torch.from_numpy(both).to(device=encoder.device, dtype=dtype)
-        pair = leases.enter_context(_identity(embedding, given, denoiser, scope, store))
+        pair = leases.enter_context(projector.identity(embedding, given))
         used.append(pair)
         identities = [pair.value.select([row]) for row in reversed(range(len(both)))]
     rows = [
@@ -83,7 +93,9 @@ def condition(
     )
 
 
-def encode_text(text: str, tokenizer: Any, encoder: PrefixCachedTextEncoder) -> Encoded:
+def encode_text(
+    text: str, tokenizer: Any, encoder: PrefixCachedTextEncoder, namespace: Namespace = ()
+) -> Encoded:
     """The states of a prompt padded to the encoder's positions."""
     tokens = padded(text, tokenizer)
     model = encoder.text_model
@@ -92,7 +104,7 @@ def encode_text(text: str, tokenizer: Any, encoder: PrefixCachedTextEncoder) -> 
     if getattr(model.config, "use_attention_mask", False):
         ids, mask = tokens.input_ids.to(encoder.device), tokens.attention_mask.to(encoder.device)
         return Encoded(model(ids, attention_mask=mask)[0], ids.numel(), 0)
-    states = encoder.encode(tokens.input_ids)
+    states = encoder.encode(tokens.input_ids, namespace=namespace)
     return Encoded(states.hidden, states.positions_computed, states.positions_reused)
 
 
@@ -107,22 +119,25 @@ def padded(text: str, tokenizer: Any) -> Any:
     )
 
 
-def _text(
-    states: Tensor, denoiser: KeyValueDenoiser, scope: Digest, store: KeyValueStore
-) -> AbstractContextManager[Leased[KeyValues]]:
-    key = denoiser.text_key(_content(states), scope)
-    return store.lease(key, lambda: denoiser.project_text(states))
+@dataclass(frozen=True, eq=False)
+class _Projector:
+    """Makes keys and values, or remembers them. scope: what they depend on beside their content."""
 
+    denoiser: KeyValueDenoiser
+    scope: Digest
+    store: KeyValueStore
+    namespace: Namespace
 
-def _identity(
-    embedding: NDArray[np.float32],
-    given: Tensor,
-    denoiser: KeyValueDenoiser,
-    scope: Digest,
-    store: KeyValueStore,
-) -> AbstractContextManager[Leased[KeyValues]]:
-    key = denoiser.identity_key(digest([given.shape[0], digest_array(embedding)]), scope)
-    return store.lease(key, lambda: denoiser.project_identity(given))
+    def text(self, states: Tensor) -> AbstractContextManager[Leased[KeyValues]]:
+        key = self.denoiser.text_key(_content(states), self.scope)
+        return self.store.lease(key, lambda: self.denoiser.project_text(states), self.namespace)
+
+    def identity(
+        self, embedding: NDArray[np.float32], given: Tensor
+    ) -> AbstractContextManager[Leased[KeyValues]]:
+        content = digest([given.shape[0], digest_array(embedding)])
+        key = self.denoiser.identity_key(content, self.scope)
+        return self.store.lease(key, lambda: self.denoiser.project_identity(given), self.namespace)
 
 
 def _content(states: Tensor) -> Digest:
