@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fusion.pressure import Pressure, PressureSettings
     from fusion.progress import Event, EventKind, Handle
     from fusion.prompt_memory import PromptMemory, PromptSettings
-    from fusion.provenance import read_labels, save
+    from fusion.provenance import PictureKind, encode, read_labels, save
     from fusion.request import FusionRequest, Identity
     from fusion.resolved import RequestDefaults, ResolvedRequest, resolve
     from fusion.result import FusionResult, IdentitySimilarity, PictureReport
@@ -74,7 +74,7 @@ _HOMES = {
     "pressure": ("Pressure", "PressureSettings"),
     "progress": ("Event", "EventKind", "Handle"),
     "prompt_memory": ("PromptMemory", "PromptSettings"),
-    "provenance": ("read_labels", "save"),
+    "provenance": ("PictureKind", "encode", "read_labels", "save"),
     "request": ("FusionRequest", "Identity"),
     "resolved": ("RequestDefaults", "ResolvedRequest", "resolve"),
     "result": ("FusionResult", "IdentitySimilarity", "PictureReport"),
@@ -114,6 +114,7 @@ __all__ = [
     "InvalidWeights",
     "MaskShape",
     "Occupancy",
+    "PictureKind",
     "PictureReport",
     "Pressure",
     "PressureSettings",
@@ -131,6 +132,7 @@ __all__ = [
     "Trace",
     "Unsupported",
     "Usage",
+    "encode",
     "read_labels",
     "resolve",
     "save",

@@ -6,10 +6,11 @@ IPTC's DigitalSourceType (PNG, JPEG, WebP). Names and pictures of people are in 
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -23,7 +24,16 @@ PARAMETERS_KEY: Final = "Limner parameters"
 _SOURCE_TYPES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 FREE_PORTRAIT: Final = _SOURCE_TYPES + "trainedAlgorithmicMedia"
 INTO_TARGET: Final = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
-FORMATS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+PictureKind = Literal["png", "jpeg", "webp"]
+FORMATS: Final[dict[str, PictureKind]] = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+}
+LARGEST_SIDE_PIXELS: Final = 8192
+# Pillow's own is 6: 4 takes half the time (16 of 35 ms at 512²) for 5 % more bytes.
+_PNG_LEVEL: Final = 4
 
 _XMP: Final = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -48,21 +58,50 @@ def save(result: FusionResult, path: str | Path, index: int = 0) -> Path:
         raise InvalidRequest(
             f"{path.name}: pictures are saved as {', '.join(FORMATS)}; name the file so"
         )
+    data = encode(result, index, kind)
     temporary = path.with_name(f".{uuid.uuid4().hex}.partial")
     try:
         with temporary.open("xb") as stream:
-            xmp = xmp_packet(result.request.fuses).encode()
-            image = result.images[index]
-            if kind == "PNG":
-                image.save(stream, "PNG", pnginfo=png_labels(result, index))
-            elif kind == "JPEG":
-                image.save(stream, "JPEG", quality=95, xmp=xmp)
-            else:
-                image.save(stream, "WEBP", quality=95, xmp=xmp)
+            stream.write(data)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def encode(
+    result: FusionResult,
+    index: int = 0,
+    kind: PictureKind = "png",
+    quality: int = 95,
+    size: tuple[int, int] | None = None,
+) -> bytes:
+    """Picture `index` of a result as a labelled file's bytes.
+
+    quality: of JPEG and WebP, 1 to 100. size: (width, height) in pixels to bring it to first, by
+    Lanczos' filter; None leaves it as drawn. Raises InvalidRequest, and IndexError.
+    """
+    if kind not in FORMATS.values():
+        kinds = ", ".join(dict.fromkeys(FORMATS.values()))
+        raise InvalidRequest(f"a picture is not encoded as {kind}: give one of {kinds}")
+    if not 1 <= quality <= 100:
+        raise InvalidRequest(f"quality is {quality}: give a whole number from 1 to 100")
+    if size is not None and not all(1 <= side <= LARGEST_SIDE_PIXELS for side in size):
+        raise InvalidRequest(
+            f"size {size[0]}×{size[1]} cannot be encoded: give both sides from 1 to "
+            f"{LARGEST_SIDE_PIXELS} pixels"
+        )
+    image = result.images[index]
+    if size is not None and size != image.size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    xmp = xmp_packet(result.request.fuses).encode()
+    if kind == "png":
+        labels = png_labels(result, index)
+        image.save(stream, "PNG", pnginfo=labels, compress_level=_PNG_LEVEL)
+    else:
+        image.save(stream, kind.upper(), quality=quality, xmp=xmp)
+    return stream.getvalue()
 
 
 def png_labels(result: FusionResult, index: int) -> PngInfo:

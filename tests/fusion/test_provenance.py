@@ -1,13 +1,25 @@
 """A saved picture says that it was generated; it is written whole or not at all."""
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fusion import Engine, FusionRequest, FusionResult, Identity, InvalidRequest, read_labels, save
+from fusion import (
+    Engine,
+    FusionRequest,
+    FusionResult,
+    Identity,
+    InvalidRequest,
+    PictureKind,
+    encode,
+    read_labels,
+    save,
+)
 from tests.fusion.conftest import painting, unit
 
 
@@ -79,3 +91,49 @@ def test_a_failure_leaves_the_old_file_and_no_debris(
         save(result, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("png", "a.png"), ("jpeg", "a.jpg"), ("webp", "a.webp")]
+)
+def test_encoded_bytes_are_those_of_the_saved_file(
+    result: FusionResult, tmp_path: Path, kind: PictureKind, name: str
+) -> None:
+    data = encode(result, 1, kind)
+    assert data == save(result, tmp_path / name, 1).read_bytes()
+    assert Image.open(io.BytesIO(data)).format == kind.upper()
+    assert b"trainedAlgorithmicMedia" in data
+
+
+@pytest.mark.parametrize("size", [(256, 192), (64, 64), (128, 128)])
+def test_a_picture_is_brought_to_another_size_and_stays_labelled(
+    result: FusionResult, size: tuple[int, int]
+) -> None:
+    image = Image.open(io.BytesIO(encode(result, size=size)))
+    assert image.size == size
+    assert image.info["Limner"] == "AI-generated"
+    wanted = result.images[0].resize(size, Image.Resampling.LANCZOS)
+    assert np.array_equal(np.asarray(image), np.asarray(wanted))
+
+
+def test_less_quality_takes_fewer_bytes(result: FusionResult) -> None:
+    kinds: list[PictureKind] = ["jpeg", "webp"]
+    for kind in kinds:
+        assert len(encode(result, kind=kind, quality=30)) < len(encode(result, kind=kind))
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"kind": "bmp"}, "bmp"),
+        ({"quality": 0}, "quality is 0"),
+        ({"quality": 101}, "quality is 101"),
+        ({"size": (0, 128)}, "0×128"),
+        ({"size": (128, 10_000)}, "128×10000"),
+    ],
+)
+def test_what_cannot_be_encoded_is_refused(
+    result: FusionResult, given: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=named):
+        encode(result, **given)
