@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         Draws,
         FacesSettings,
     )
+    from models.masks import read_mask
     from models.precision import choose_device, choose_precision
     from models.prefix_files import PoolIndex, load_pool, read_pool_index, save_pool
     from models.prefix_states import PrefixStates, PromptStates
@@ -97,6 +98,7 @@ _HOMES = {
         "Draws",
         "FacesSettings",
     ),
+    "masks": ("read_mask",),
     "precision": ("choose_device", "choose_precision"),
     "prefix_files": ("PoolIndex", "load_pool", "read_pool_index", "save_pool"),
     "prefix_states": ("PrefixStates", "PromptStates"),
@@ -156,6 +158,7 @@ __all__ = [
     "open_bundle",
     "quiet_libraries",
     "read_image",
+    "read_mask",
     "read_pool_index",
     "release_team",
     "save_pool",

@@ -7,6 +7,7 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -59,13 +60,25 @@ def read_image(
     16-bit samples are scaled to 8; grey, CMYK and palettes become RGB; EXIF's rotation is applied.
     Size is checked before anything is decoded. Raises ImageRejected.
     """
+    return decoded(source, name, max_pixels, _to_rgb)
+
+
+def decoded(
+    source: ImageSource,
+    name: str | None,
+    max_pixels: int,
+    made: Callable[[Image.Image, str], Image.Image],
+) -> Image.Image:
+    """A picture as `read_image` checks it, upright, and as `made` makes it of PIL's. `made` is
+    given the name as well; what Pillow raises in it is taken for damage. Raises ImageRejected.
+    """
     if isinstance(source, np.ndarray):
-        return _from_array(source, name or "the array", max_pixels)
+        return made(_from_array(source, name or "the array", max_pixels), name or "the array")
     with warnings.catch_warnings():
         # Pillow warns of odd metadata and of its own, higher limit; errors are ours to word.
         warnings.simplefilter("ignore")
         if isinstance(source, Image.Image):
-            return _plain(source, name or "the picture", max_pixels)
+            return _plain(source, name or "the picture", max_pixels, made)
         if isinstance(source, bytes):
             data, name = source, name or "the picture"
         else:
@@ -73,7 +86,7 @@ def read_image(
         if not data:
             raise ImageRejected(f"{name} is empty; {_ADVICE}")
         with _open(data, name) as image:
-            return _plain(image, name, max_pixels)
+            return _plain(image, name, max_pixels, made)
 
 
 def _read_file(source: str | Path) -> bytes:
@@ -148,12 +161,17 @@ def _damaged(name: str, error: Exception) -> ImageRejected:
     return ImageRejected(f"{name} is damaged or cut short ({reason}); save or copy it again")
 
 
-def _plain(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+def _plain(
+    image: Image.Image,
+    name: str,
+    max_pixels: int,
+    made: Callable[[Image.Image, str], Image.Image],
+) -> Image.Image:
     _check_size(name, *image.size, max_pixels)
     try:
         _check_frames(image, name)
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image), name)
+        return made(ImageOps.exif_transpose(image), name)
     except ImageRejected:
         raise
     except Image.DecompressionBombError as error:
@@ -170,18 +188,23 @@ def _check_frames(image: Image.Image, name: str) -> None:
         raise ImageRejected(f"{name} has {kind}; save the one you mean as a picture of its own")
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+def in_eight_bits(image: Image.Image, name: str) -> Image.Image:
+    """The picture with samples of 8 bits, its mode as it was otherwise. Raises ImageRejected."""
     if image.mode.startswith("I;16"):
-        samples = np.asarray(image).astype(np.uint16)
-        return Image.fromarray(_eight_bits(samples)).convert("RGB")
+        return Image.fromarray(_eight_bits(np.asarray(image).astype(np.uint16)))
     if image.mode in ("I", "F"):
         raise ImageRejected(f"{name} has 32-bit samples; save it with 8 or 16 bits")
+    return image
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    given, image = image, in_eight_bits(image, name)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
     rgb = image.convert("RGB")
-    return rgb.copy() if rgb is image else rgb
+    return rgb.copy() if rgb is given else rgb
 
 
 def _from_array(array: NDArray[np.generic], name: str, max_pixels: int) -> Image.Image:
@@ -200,7 +223,7 @@ def _from_array(array: NDArray[np.generic], name: str, max_pixels: int) -> Image
         raise ImageRejected(
             f"{name} has samples of {array.dtype}; give uint8 from 0 to 255 or uint16 to 65535"
         )
-    return _to_rgb(Image.fromarray(np.ascontiguousarray(samples)), name)
+    return Image.fromarray(np.ascontiguousarray(samples))
 
 
 def _eight_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
