@@ -10,6 +10,8 @@ import torch
 
 from cache import Namespace
 from fusion.complexity import Complexity, choose_steps, detail, openness
+from fusion.given_mask import share_within
+from fusion.placement import Square, square_around
 from fusion.request import FusionRequest
 from fusion.resolved import ResolvedRequest
 from fusion.sampler import Anchor
@@ -20,11 +22,12 @@ from fusion.stages.analyse import Analysed, analyse
 from fusion.stages.blend import Blend, blend
 from fusion.stages.compose import Canvas
 from fusion.stages.condition import Conditioned, condition
-from fusion.stages.photos import Photos, read_photos
+from fusion.stages.photos import Photo, read_photos
 from fusion.stages.prepare import anchor_of, prepare_canvas
 from fusion.stages.prompt import write_prompt
 from fusion.trace import Notes, Stage
 from fusion.visits import Visits
+from models import Face
 from prompting import PromptPlan
 
 
@@ -69,6 +72,11 @@ def lay_ground(
             notes,
             namespace,
         )
+        square = None
+        if photos.target is not None and analysed.target is not None:
+            square = _square(resolved, shared, photos.target, analysed.target)
+            if photos.mask is not None:
+                share_within(photos.mask.pixels, square)  # refused before models are loaded
     with visits.to(Stage.BLEND) as notes:
         wish = _blend(request, resolved, analysed, notes) if source.knows_identities else None
     drawer = _load(shared, visits)
@@ -82,9 +90,10 @@ def lay_ground(
         positions = prompt.computed + prompt.reused
         shared.prompts.drawn(plan, positions, prompt.reused, drawer.tokenizer, notes, namespace)
     canvas = anchor = None
-    if photos.target is not None and analysed.target is not None:
+    if square is not None and analysed.target is not None:
         with visits.to(Stage.PREPARE) as notes:
-            canvas = _canvas(resolved, shared, photos, analysed, notes)
+            shape, side = shared.settings.mask, resolved.size[0]
+            canvas = prepare_canvas(photos, analysed.target, square, side, shape, notes)
             anchor = anchor_of(canvas, drawer.vae, drawer.factor, drawer.device, drawer.dtype)
     return Ground(drawer, plan, conditioned, wish, canvas, anchor, analysed)
 
@@ -161,17 +170,8 @@ def _condition(
     )
 
 
-def _canvas(
-    resolved: ResolvedRequest, shared: Shared, photos: Photos, analysed: Analysed, notes: Notes
-) -> Canvas:
-    assert photos.target is not None
-    assert analysed.target is not None
-    return prepare_canvas(
-        photos.target,
-        analysed.target,
-        resolved.size[0],
-        shared.settings.placement,
-        shared.source.placement,
-        shared.settings.mask,
-        notes,
-    )
+def _square(resolved: ResolvedRequest, shared: Shared, target: Photo, face: Face) -> Square:
+    """Of the target, what is worked on."""
+    height, width = target.pixels.shape[:2]
+    placement, usual = shared.settings.placement, shared.source.placement
+    return square_around(face.box, (width, height), resolved.size[0], placement, usual)

@@ -7,9 +7,12 @@ the face, origin between the eyes. So a mask turns and grows with the face.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+BORDER_FADE_SHARE: Final = 0.12  # of the side of the square that is worked on
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,9 @@ class MaskShape:
 
     centre_down: where the ellipse is widest, below the eyes; half_width: to either side of it;
     reach_up: from there over the hair, reach_down: from there under the chin; feather: the width of
-    the soft border, outside the ellipse. eyes_to_mouth: this distance in a frontal face, by which a
-    face in profile, its eyes close together, is measured.
+    the soft border, outside the ellipse; edge: of that within a mask that was given. eyes_to_mouth:
+    this distance in a frontal face, by which a face in profile, its eyes close together, is
+    measured.
     """
 
     centre_down: float = 0.25
@@ -27,6 +31,7 @@ class MaskShape:
     reach_up: float = 2.35
     reach_down: float = 1.85
     feather: float = 0.35
+    edge: float = 0.15
     eyes_to_mouth: float = 1.05
 
 

@@ -123,6 +123,7 @@ def parameters(result: FusionResult, index: int) -> dict[str, object]:
         "negative_prompt": result.plan.negative_prompt,
         "weights": [identity.weight for identity in request.identities],
         "target": request.fuses,
+        "mask": request.masked,
         "seed": picture.seed,
         "steps": request.steps,
         "guidance_scale": request.guidance_scale,

@@ -77,6 +77,8 @@ class FusionRequest(_Strict):
 
     identities: the people, by weight; none draws nobody in particular, or the target's own person.
     target: a picture to fuse into; None draws a free portrait. target_face: which face of it.
+    mask: a picture of the target's size that says where it is drawn anew, instead of around its
+    head: where white, or if it is transparent anywhere, where it is transparent.
     attributes: what the portrait should show; text: the same in free words, where attributes win.
     prompt, negative_prompt: given, used as they are; a prompt goes without a text.
     steps: "auto" for as many as the request is complex (told in the trace), or a number.
@@ -92,6 +94,7 @@ class FusionRequest(_Strict):
     identities: tuple[Identity, ...] = ()
     target: Picture = None
     target_face: int | None = None
+    mask: Picture = None
     attributes: Mapping[str, AttributeValue] | Attributes | None = None
     text: str | None = None
     prompt: str | None = None

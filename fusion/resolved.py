@@ -78,8 +78,9 @@ class Words:
 
 @dataclass(frozen=True)
 class ResolvedRequest:
-    """A request in which every question is answered. `fuses`: whether there is a target.
+    """A request in which every question is answered.
 
+    fuses: whether there is a target; masked: whether a mask says where it is drawn anew.
     steps_range: what `steps` is chosen from once words and target are known, fewest and most; until
     then it is the most. Where steps are given both are the same.
     """
@@ -87,6 +88,7 @@ class ResolvedRequest:
     identities: tuple[ResolvedIdentity, ...]
     fuses: bool
     target_face: int
+    masked: bool
     words: Words
     steps: int
     steps_range: tuple[int, int]
@@ -125,6 +127,8 @@ def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedReques
     fuses = request.target is not None
     if request.target_face is not None and not fuses:
         raise InvalidRequest("target_face chooses a face of the target: give a target as well")
+    if request.mask is not None and not fuses:
+        raise InvalidRequest("a mask says what of a target is drawn anew: give a target as well")
     if request.size is not None and fuses:
         raise InvalidSize("with a target the picture has the target's size: leave size out")
     fewest, most = _steps(request.steps, defaults)
@@ -135,6 +139,7 @@ def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedReques
         identities=identities,
         fuses=fuses,
         target_face=_face("target_face", request.target_face),
+        masked=request.mask is not None,
         words=_words(request, defaults.negative_prompt),
         steps=most,
         steps_range=(fewest, most),

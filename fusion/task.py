@@ -16,6 +16,7 @@ class Role(StrEnum):
 
     IDENTITY = "identity"
     TARGET = "target"
+    MASK = "mask"
 
 
 class TaskState(StrEnum):

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.colour import ColourMatch, match_ring
-from fusion.mask import MaskShape, border_fade, soft_mask
+from fusion.given_mask import at_side
+from fusion.mask import BORDER_FADE_SHARE, MaskShape, border_fade, soft_mask
 from fusion.placement import Square, cut, resized, to_square
-
-BORDER_FADE_SHARE = 0.12  # of the square's side
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,7 @@ class Canvas:
     """Where a fusion is drawn: the target, the square of it that is worked on, the head's mask.
 
     target: uint8 [height, width, 3]; landmarks: [5, 2] in the target; side: of the model's picture.
+    given: float [square.side, square.side], a mask to use instead of the head's.
     """
 
     target: NDArray[np.uint8]
@@ -26,9 +26,12 @@ class Canvas:
     side: int
     landmarks: NDArray[np.float32]
     shape: MaskShape
+    given: NDArray[np.float32] | None = None
 
     def mask(self, side: int) -> NDArray[np.float32]:
         """The square's soft mask float32 [side, side], falling to 0 where the target goes on."""
+        if self.given is not None:
+            return at_side(self.given, side)
         height, width = self.target.shape[:2]
         points = to_square(self.landmarks, self.square, side)
         window = border_fade(

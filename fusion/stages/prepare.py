@@ -9,30 +9,34 @@ import torch
 from torch import Tensor
 
 from fusion.fast import EXACT, FastSettings
-from fusion.mask import MaskShape, latent_mask, mask_share
-from fusion.placement import FacePlacement, square_around
+from fusion.given_mask import share_within, softened
+from fusion.mask import MaskShape, face_frame, latent_mask, mask_share
+from fusion.placement import Square
 from fusion.resolved import ResolvedRequest
 from fusion.sampler import Anchor, Row, scheduler_like, start_row
 from fusion.stages.compose import Canvas
 from fusion.stages.decode import to_image
-from fusion.stages.photos import Photo
+from fusion.stages.photos import Photos
 from fusion.trace import Notes
 from models import Face
 
 
 def prepare_canvas(
-    target: Photo,
-    face: Face,
-    model_side: int,
-    placement: FacePlacement | None,
-    usual: FacePlacement | None,
-    shape: MaskShape,
-    notes: Notes,
+    photos: Photos, face: Face, square: Square, model_side: int, shape: MaskShape, notes: Notes
 ) -> Canvas:
-    """Which square of the target is worked on, and the mask of its head."""
+    """The square of the target that is worked on, and the mask in it: what was given, or the head.
+
+    face: of the target; square: around it.
+    """
+    target, mask = photos.target, photos.mask
+    assert target is not None
     height, width = target.pixels.shape[:2]
-    square = square_around(face.box, (width, height), model_side, placement, usual)
-    canvas = Canvas(target.pixels, square, model_side, np.asarray(face.landmarks), shape)
+    landmarks = np.asarray(face.landmarks)
+    given = None
+    if mask is not None:
+        edge_pixels = shape.edge * face_frame(landmarks, shape).eye_distance
+        given = softened(mask.pixels, square, edge_pixels)
+    canvas = Canvas(target.pixels, square, model_side, landmarks, shape, given)
     if square.side == model_side and (width, height) == (model_side, model_side):
         notes.decided("target: taken whole")
     else:
@@ -45,7 +49,13 @@ def prepare_canvas(
             f"target: the square around its head, {square.side} pixels, is drawn at {model_side}, "
             "so the head is softer than its surroundings"
         )
-    notes.decided(f"mask: {mask_share(canvas.mask(model_side)):.0%} of the square")
+    origin = "" if mask is None else ", as given"
+    notes.decided(f"mask: {mask_share(canvas.mask(model_side)):.0%} of the square{origin}")
+    if mask is not None and (within := share_within(mask.pixels, square)) < 1:
+        notes.downgraded(
+            f"mask: {max(1 - within, 0.001):.1%} of it lies outside of the square around the head, "
+            "and stays as it was"
+        )
     return canvas
 
 
