@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fusion.progress import Event, EventKind, Handle
     from fusion.prompt_memory import PromptMemory, PromptSettings
     from fusion.provenance import PictureKind, encode, read_labels, save
+    from fusion.recovery import DEFAULT_RECOVERY, StagePolicy
     from fusion.request import FusionRequest, Identity
     from fusion.resolved import RequestDefaults, ResolvedRequest, resolve
     from fusion.result import FusionResult, IdentitySimilarity, PictureReport
@@ -75,6 +76,7 @@ _HOMES = {
     "progress": ("Event", "EventKind", "Handle"),
     "prompt_memory": ("PromptMemory", "PromptSettings"),
     "provenance": ("PictureKind", "encode", "read_labels", "save"),
+    "recovery": ("DEFAULT_RECOVERY", "StagePolicy"),
     "request": ("FusionRequest", "Identity"),
     "resolved": ("RequestDefaults", "ResolvedRequest", "resolve"),
     "result": ("FusionResult", "IdentitySimilarity", "PictureReport"),
@@ -88,6 +90,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "BackendUnavailable",
     "ColourMatch",
+    "DEFAULT_RECOVERY",
     "DrawingFailed",
     "Engine",
     "EngineBusy",
@@ -125,6 +128,7 @@ __all__ = [
     "ResolvedRequest",
     "Role",
     "Stage",
+    "StagePolicy",
     "StageRecord",
     "StepSettings",
     "TaskExpired",

@@ -103,7 +103,11 @@ def _warnings(
     for number, (picture, times) in enumerate(zip(best, tried, strict=True), 1):
         if picture.look is not None and not picture.look.face_found:
             warnings.append(f"picture {number}: no face was found in it")
-        if resolved.gated and picture.score < least:
+        if resolved.gated and picture.look is None:
+            warnings.append(
+                f"picture {number}: it could not be verified, {least:.2f} was asked for"
+            )
+        elif resolved.gated and picture.score < least:
             warnings.append(
                 f"picture {number}: identity {max(picture.score, 0):.2f} after {times} "
                 f"attempts, {least:.2f} was asked for"

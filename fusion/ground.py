@@ -12,6 +12,7 @@ from cache import Namespace
 from fusion.complexity import Complexity, choose_steps, detail, openness
 from fusion.given_mask import share_within
 from fusion.placement import Square, square_around
+from fusion.progress import Handle
 from fusion.request import FusionRequest
 from fusion.resolved import ResolvedRequest
 from fusion.sampler import Anchor
@@ -22,12 +23,11 @@ from fusion.stages.analyse import Analysed, analyse
 from fusion.stages.blend import Blend, blend
 from fusion.stages.compose import Canvas
 from fusion.stages.condition import Conditioned, condition
-from fusion.stages.photos import Photo, read_photos
+from fusion.stages.photos import Photos, read_photos
 from fusion.stages.prepare import anchor_of, prepare_canvas
 from fusion.stages.prompt import write_prompt
 from fusion.trace import Notes, Stage
 from fusion.visits import Visits
-from models import Face
 from prompting import PromptPlan
 
 
@@ -56,45 +56,22 @@ def lay_ground(
     What is wrong with pictures and faces is raised before the models that draw are loaded.
     Raises FusionCancelled, and whatever the stages raise.
     """
-    source = shared.source
-    namespace = namespace_of(visits.handle.task.namespace)
-    with visits.to(Stage.PHOTOS):
-        photos = read_photos(request)
-        task = visits.handle.task
-        visits.handle.advance(task.referring(photos.references(task.references)))
-    with visits.to(Stage.ANALYSE) as notes:
-        analysed = analyse(
-            photos,
-            [identity.face for identity in resolved.identities],
-            resolved.target_face,
-            source.analyser,
-            shared.faces,
-            notes,
-            namespace,
-        )
-        square = None
-        if photos.target is not None and analysed.target is not None:
-            square = _square(resolved, shared, photos.target, analysed.target)
-            if photos.mask is not None:
-                share_within(photos.mask.pixels, square)  # refused before models are loaded
-    with visits.to(Stage.BLEND) as notes:
-        wish = _blend(request, resolved, analysed, notes) if source.knows_identities else None
-    drawer = _load(shared, visits)
-    with visits.to(Stage.PROMPT) as notes:
-        positions = int(drawer.tokenizer.model_max_length)
-        layout = shared.prompts.layout_of(namespace)
-        plan = write_prompt(resolved.words, drawer.tokenizer, positions, notes, layout)
-    with visits.to(Stage.CONDITION) as notes:
-        conditioned = _condition(resolved, shared, drawer, plan, wish, leases, namespace)
-        prompt = conditioned.encoded[0]
-        positions = prompt.computed + prompt.reused
-        shared.prompts.drawn(plan, positions, prompt.reused, drawer.tokenizer, notes, namespace)
+    work = _Groundwork(request, resolved, shared, visits.handle, leases)
+    photos = visits.run(Stage.PHOTOS, work.read)
+    analysed, square = visits.run(Stage.ANALYSE, lambda notes: work.analyse(photos, notes))
+    wish = visits.run(Stage.BLEND, lambda notes: work.blend(analysed, notes))
+    if not shared.source.loaded:
+        visits.run(Stage.LOAD, lambda notes: _load(shared))
+    drawer = shared.source.drawer()
+    plan = visits.run(Stage.PROMPT, lambda notes: work.plan(drawer, notes))
+    conditioned = visits.run(
+        Stage.CONDITION, lambda notes: work.condition(drawer, plan, wish, notes)
+    )
     canvas = anchor = None
-    if square is not None and analysed.target is not None:
-        with visits.to(Stage.PREPARE) as notes:
-            shape, side = shared.settings.mask, resolved.size[0]
-            canvas = prepare_canvas(photos, analysed.target, square, side, shape, notes)
-            anchor = anchor_of(canvas, drawer.vae, drawer.factor, drawer.device, drawer.dtype)
+    if square is not None:
+        canvas, anchor = visits.run(
+            Stage.PREPARE, lambda notes: work.prepare(photos, analysed, square, drawer, notes)
+        )
     return Ground(drawer, plan, conditioned, wish, canvas, anchor, analysed)
 
 
@@ -114,64 +91,109 @@ def settled_steps(
     return replace(resolved, steps=steps)
 
 
-def _load(shared: Shared, visits: Visits) -> Drawer:
-    if shared.source.loaded:
-        return shared.source.drawer()
-    with visits.to(Stage.LOAD), torch.inference_mode(False):
-        return shared.source.drawer()
+@dataclass(frozen=True, eq=False)
+class _Groundwork:
+    """The stages of one request's ground, each a method; any of them may be tried again."""
+
+    request: FusionRequest
+    resolved: ResolvedRequest
+    shared: Shared
+    handle: Handle
+    leases: ExitStack
+
+    @property
+    def namespace(self) -> Namespace:
+        return namespace_of(self.handle.task.namespace)
+
+    def read(self, notes: Notes) -> Photos:
+        photos = read_photos(self.request)
+        task = self.handle.task
+        self.handle.advance(task.referring(photos.references(task.references)))
+        return photos
+
+    def analyse(self, photos: Photos, notes: Notes) -> tuple[Analysed, Square | None]:
+        """The faces, and the square of the target that is worked on."""
+        resolved, shared = self.resolved, self.shared
+        analysed = analyse(
+            photos,
+            [identity.face for identity in resolved.identities],
+            resolved.target_face,
+            shared.source.analyser,
+            shared.faces,
+            notes,
+            self.namespace,
+        )
+        if photos.target is None or analysed.target is None:
+            return analysed, None
+        height, width = photos.target.pixels.shape[:2]
+        placement, usual = shared.settings.placement, shared.source.placement
+        box, side = analysed.target.box, resolved.size[0]
+        square = square_around(box, (width, height), side, placement, usual)
+        if photos.mask is not None:
+            share_within(photos.mask.pixels, square)  # refused before models are loaded
+        return analysed, square
+
+    def blend(self, analysed: Analysed, notes: Notes) -> Blend | None:
+        if not self.shared.source.knows_identities:
+            return None
+        embeddings = []
+        for given, face in zip(self.request.identities, analysed.identities, strict=True):
+            if given.embedding is not None:
+                embeddings.append(given.embedding)
+            elif face is not None:
+                embeddings.append(face.embedding)
+        weights = [identity.weight for identity in self.resolved.identities]
+        if not embeddings and analysed.target is not None:
+            notes.decided("identity: none given, so the target's own person is kept")
+            embeddings, weights = [analysed.target.embedding], [1.0]
+        if not embeddings:
+            return None
+        if len(embeddings) > 1:
+            shares = ", ".join(f"{one.name} {one.weight:.0%}" for one in self.resolved.identities)
+            notes.decided(f"identity: {shares}")
+        return blend(embeddings, weights)
+
+    def plan(self, drawer: Drawer, notes: Notes) -> PromptPlan:
+        positions = int(drawer.tokenizer.model_max_length)
+        layout = self.shared.prompts.layout_of(self.namespace)
+        return write_prompt(self.resolved.words, drawer.tokenizer, positions, notes, layout)
+
+    def condition(
+        self, drawer: Drawer, plan: PromptPlan, wish: Blend | None, notes: Notes
+    ) -> Conditioned:
+        resolved, shared, embedding = self.resolved, self.shared, None
+        if shared.source.knows_identities:
+            # Without a person the adapter is given what it was trained with when it had none.
+            embedding = np.zeros(512, np.float32) if wish is None else wish.embedding
+        conditioned = condition(
+            plan,
+            embedding,
+            tokenizer=drawer.tokenizer,
+            encoder=shared.prompts.encoder(drawer.text_encoder),
+            denoiser=drawer.denoiser.given,
+            store=shared.key_values,
+            leases=self.leases,
+            dtype=drawer.dtype,
+            guided=resolved.guidance_scale > 1,
+            identity_scale=resolved.identity_scale,
+            namespace=self.namespace,
+        )
+        prompt = conditioned.encoded[0]
+        positions = prompt.computed + prompt.reused
+        shared.prompts.drawn(
+            plan, positions, prompt.reused, drawer.tokenizer, notes, self.namespace
+        )
+        return conditioned
+
+    def prepare(
+        self, photos: Photos, analysed: Analysed, square: Square, drawer: Drawer, notes: Notes
+    ) -> tuple[Canvas, Anchor]:
+        assert analysed.target is not None
+        shape, side = self.shared.settings.mask, self.resolved.size[0]
+        canvas = prepare_canvas(photos, analysed.target, square, side, shape, notes)
+        return canvas, anchor_of(canvas, drawer.vae, drawer.factor, drawer.device, drawer.dtype)
 
 
-def _blend(
-    request: FusionRequest, resolved: ResolvedRequest, analysed: Analysed, notes: Notes
-) -> Blend | None:
-    embeddings = []
-    for given, face in zip(request.identities, analysed.identities, strict=True):
-        if given.embedding is not None:
-            embeddings.append(given.embedding)
-        elif face is not None:
-            embeddings.append(face.embedding)
-    weights = [identity.weight for identity in resolved.identities]
-    if not embeddings and analysed.target is not None:
-        notes.decided("identity: none given, so the target's own person is kept")
-        embeddings, weights = [analysed.target.embedding], [1.0]
-    if not embeddings:
-        return None
-    if len(embeddings) > 1:
-        shares = ", ".join(f"{one.name} {one.weight:.0%}" for one in resolved.identities)
-        notes.decided(f"identity: {shares}")
-    return blend(embeddings, weights)
-
-
-def _condition(
-    resolved: ResolvedRequest,
-    shared: Shared,
-    drawer: Drawer,
-    plan: PromptPlan,
-    wish: Blend | None,
-    leases: ExitStack,
-    namespace: Namespace,
-) -> Conditioned:
-    embedding = None
-    if shared.source.knows_identities:
-        # Without a person the adapter is given what it was trained with when it had none.
-        embedding = np.zeros(512, np.float32) if wish is None else wish.embedding
-    return condition(
-        plan,
-        embedding,
-        tokenizer=drawer.tokenizer,
-        encoder=shared.prompts.encoder(drawer.text_encoder),
-        denoiser=drawer.denoiser.given,
-        store=shared.key_values,
-        leases=leases,
-        dtype=drawer.dtype,
-        guided=resolved.guidance_scale > 1,
-        identity_scale=resolved.identity_scale,
-        namespace=namespace,
-    )
-
-
-def _square(resolved: ResolvedRequest, shared: Shared, target: Photo, face: Face) -> Square:
-    """Of the target, what is worked on."""
-    height, width = target.pixels.shape[:2]
-    placement, usual = shared.settings.placement, shared.source.placement
-    return square_around(face.box, (width, height), resolved.size[0], placement, usual)
+def _load(shared: Shared) -> None:
+    with torch.inference_mode(False):
+        shared.source.drawer()

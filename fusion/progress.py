@@ -137,6 +137,10 @@ class Handle:
         """Whether `cancel` was called."""
         return self._cancelled.is_set()
 
+    def pause(self, seconds: float) -> None:
+        """Wait, but not for a request that is cancelled."""
+        self._cancelled.wait(seconds)
+
     def check(self) -> None:
         """Raises FusionCancelled if `cancel` was called."""
         if self._cancelled.is_set():

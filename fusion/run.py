@@ -22,6 +22,7 @@ from fusion.progress import Event, EventKind, Handle
 from fusion.request import FusionRequest
 from fusion.resolved import ResolvedRequest
 from fusion.result import FusionResult
+from fusion.sampler import Row
 from fusion.shared import Shared
 from fusion.stages.compose import compose
 from fusion.stages.decode import decode
@@ -46,7 +47,7 @@ class Run:
         self.resolved = resolved
         self.handle = handle
         self.shared = shared
-        self.visits = Visits(handle)
+        self.visits = Visits(handle, shared.settings.recovery)
         self.warnings: list[str] = list(shared.source.warnings)
         self._leases = ExitStack()
         self._spent: list[DrawingSpent] = []
@@ -90,11 +91,15 @@ class Run:
 
         Raises FusionCancelled, and whatever the stages raise.
         """
-        for index, candidate in zip(self._pending, self._candidates(), strict=True):
+        drawn = self._candidates()
+        for index, candidate in zip(self._pending, drawn, strict=True):
             if index not in self._best or candidate.score > self._best[index].score:
                 self._best[index] = candidate
         least = self.resolved.min_identity
-        self._pending = [index for index in self._pending if self._best[index].score < least]
+        # Without a look at it nobody knows whether another would be better.
+        seen = all(candidate.look is not None for candidate in drawn)
+        again = [index for index in self._pending if seen and self._best[index].score < least]
+        self._pending = again
         attempt = next(self._attempts, None) if self._pending else None
         if attempt is None:
             return None
@@ -133,10 +138,11 @@ class Run:
         self.visits.attempt = attempt.number
         for index in self._pending:
             self._tried[index] += 1
-        with self.visits.to(Stage.PREPARE) as notes:
+        width, height = resolved.size
+
+        def prepared(notes: Notes) -> tuple[Row, ...]:
             notes.extend(said)
-            width, height = resolved.size
-            rows = tuple(
+            return tuple(
                 prepare_row(
                     resolved,
                     drawer.scheduler,
@@ -149,6 +155,8 @@ class Run:
                 )
                 for index in self._pending
             )
+
+        rows = self.visits.run(Stage.PREPARE, prepared)
         self.visits.begin(Stage.DENOISE)
         self._held_bytes = resident_bytes()
         conditioning = self.ground.conditioned.conditioning
@@ -167,12 +175,14 @@ class Run:
         """The pictures the loop has drawn."""
         ground, drawn = self.ground, self._drawn
         self._record(drawn.spent)
-        with self.visits.to(Stage.DECODE):
-            pictures = [decode(ground.drawer.vae, one) for one in drawn.latents]
-        if ground.canvas is not None:
-            colour = self.shared.settings.colour
-            with self.visits.to(Stage.COMPOSE):
-                pictures = [compose(one, ground.canvas, colour) for one in pictures]
+        pictures = self.visits.run(
+            Stage.DECODE, lambda notes: [decode(ground.drawer.vae, one) for one in drawn.latents]
+        )
+        if (canvas := ground.canvas) is not None:
+            heads, colour = pictures, self.shared.settings.colour
+            pictures = self.visits.run(
+                Stage.COMPOSE, lambda notes: [compose(one, canvas, colour) for one in heads]
+            )
         looks = self._look(pictures)
         return [
             Candidate(pixels, row.seed, self._attempt, look)
@@ -194,11 +204,14 @@ class Run:
         if not self.resolved.verify or analyser is None or wish is None:
             return [None] * len(pictures)
         near = None if ground.analysed.target is None else ground.analysed.target.box
-        with self.visits.to(Stage.VERIFY) as notes:
+
+        def verified(notes: Notes) -> list[Verified | None]:
             looks = [verify(picture, wish, analyser, near) for picture in pictures]
             measured = ", ".join(f"{look.wished:.3f}" for look in looks)
             notes.decided(f"identity: {measured} to the wished face")
-        return list(looks)
+            return list(looks)
+
+        return self.visits.run(Stage.VERIFY, verified, lambda: [None] * len(pictures))
 
     def _on_step(self, done: int, steps: int) -> None:
         number, task_id = self._attempt.number, self.handle.task.id
@@ -215,7 +228,7 @@ class Run:
             with torch.inference_mode():
                 image = Image.fromarray(decode(self.ground.drawer.vae, latents))
         except Exception as error:  # the picture itself may still become good
-            self.warnings.append(f"the preview of step {step} failed: {error}")
+            self.warnings.append(f"the preview of step {step} failed: {type(error).__name__}")
             return
         number, task_id = self._attempt.number, self.handle.task.id
         self.handle.emit(

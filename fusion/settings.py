@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fusion.colour import ColourMatch
@@ -11,6 +12,8 @@ from fusion.mask import MaskShape
 from fusion.placement import FacePlacement
 from fusion.pressure import PressureSettings
 from fusion.prompt_memory import PromptSettings
+from fusion.recovery import DEFAULT_RECOVERY, StagePolicy, check_recovery
+from fusion.trace import Stage
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class EngineSettings:
     what mode="fast" approximates. steps: how steps="auto" chooses. pressure: when less is given.
     placement: where faces lie in training pictures; None takes a target of the model's own size
     whole, others as the bundle says. retry_scale_growth: by how much the identity gate raises the
-    identity scale at each further attempt, as a share of what was asked.
+    identity scale at each further attempt, as a share of what was asked. recovery: what is done
+    where a stage fails by a fault that is not the user's; a stage left out reports it.
     """
 
     capacity: int = 16
@@ -41,8 +45,10 @@ class EngineSettings:
     mask: MaskShape = field(default_factory=MaskShape)
     colour: ColourMatch = field(default_factory=ColourMatch)
     retry_scale_growth: float = 0.15
+    recovery: Mapping[Stage, StagePolicy] = field(default_factory=lambda: DEFAULT_RECOVERY)
 
     def __post_init__(self) -> None:
+        check_recovery(self.recovery)
         for name in ("capacity", "active_requests", "largest_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
