@@ -11,7 +11,7 @@ MINUTES ?= 180
 export PYTHONUNBUFFERED := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo test check bench train clean
+.PHONY: help install demo serve test check bench train clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,6 +37,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP) ## draw six new people, fuse them, leave out/demo.png
 	@$(BIN)/limner demo --output $(OUT)
+
+serve: $(STAMP) ## the portrait API and its page on this machine, with a key and a curl line
+	@$(BIN)/limner serve --page --new-key demo
 
 test: $(STAMP) ## every test
 	@$(BIN)/python -m pytest -q

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 
 import typer
 
-from cli import bench, cache, demo, faces, fuse, models, people, prompt, train
+from cli import (
+    bench,
+    cache,
+    demo,
+    faces,
+    fuse,
+    keys,
+    models,
+    people,
+    prompt,
+    serve,
+    train,
+)
 from cli.errors import explain
 from cli.options import examples
 
@@ -33,6 +45,8 @@ people.register(app)
 faces.register(app)
 prompt.register(app)
 cache.register(app)
+serve.register(app)
+keys.register(app)
 models.register(app)
 train.register(app)
 bench.register(app)

@@ -17,6 +17,8 @@
 Every message is one line: what was wrong, what was expected, what to do.
 """
 
+from collections.abc import Sequence
+
 
 class ModelsError(ValueError):
     """Base of everything this package raises on bad input."""
@@ -63,7 +65,20 @@ class FaceNotFound(FacesError):
 
 
 class SeveralFaces(FacesError):
-    """More than one face in the picture, and none was chosen."""
+    """More than one face in the picture, and none was chosen.
+
+    name: of the picture; boxes: (left, top, right, bottom) of each face, pixels, as counted.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        name: str = "",
+        boxes: Sequence[tuple[float, float, float, float]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.name = name
+        self.boxes = tuple(boxes)
 
 
 class FaceTooSmall(FacesError):

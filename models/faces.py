@@ -184,7 +184,9 @@ def choose_face(
     if number is None and len(faces) > 1:
         listed = ", ".join(f"{index} {_where(face)}" for index, face in enumerate(faces, 1))
         raise SeveralFaces(
-            f"{name} shows {len(faces)} faces: {listed}; {option} 2 chooses the second"
+            f"{name} shows {len(faces)} faces: {listed}; {option} 2 chooses the second",
+            name,
+            [tuple(map(float, face.box)) for face in faces],  # type: ignore[misc]  # four sides
         )
     chosen = 1 if number is None else number
     if not 1 <= chosen <= len(faces):

@@ -1,0 +1,183 @@
+"""The task token on the wire: a request as it waits, in a packet that only the server can open.
+
+A packet holds references, never pixels: `given` numbers of the pictures that came with the request,
+which lie sealed beside it. It survives the process, expires, and every stage leaves its entry.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fusion import FusionTask, Reference, Role, Stage, StageRecord, TaskState, Trace
+from serving.errors import ErrorBody
+from serving.seal import Seal, SealBroken
+from serving.wire import DrawingSettings, OutputFormat, Report
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OrderedPerson(_Part):
+    """A person of an order. given: number of the picture, or of the embedding."""
+
+    given: int
+    name: str
+    embedded: bool
+    weight: float
+    face: int | None
+
+
+class Order(DrawingSettings):
+    """A request with its pictures replaced by references, and its seed chosen.
+
+    drawn_size: (width, height) to draw, None as the bundle or the target has it; shown_size: what
+    the pictures are then enlarged to. asked: what was lost on the way here, in words.
+    """
+
+    kind: Literal["portrait", "generation", "edit"]
+    people: tuple[OrderedPerson, ...] = ()
+    target: int | None = None
+    mask: int | None = None
+    text: str | None = None
+    prompt: str | None = None
+    drawn_size: tuple[int, int] | None = None
+    shown_size: tuple[int, int] | None = None
+    chosen_seed: int
+    count: int
+    previews: int = 0
+    output_format: OutputFormat = "png"
+    output_compression: int = 95
+    quality: str = "medium"
+    downgrades: tuple[str, ...] = ()
+
+
+class PacketReference(_Part):
+    """A reference by name and content; see `fusion.Reference`."""
+
+    role: Role
+    name: str
+    digest: str
+
+
+class PacketRecord(_Part):
+    """A visit to a stage; see `fusion.StageRecord`."""
+
+    stage: Stage
+    seconds: float
+    memory_delta_bytes: int
+    decisions: tuple[str, ...] = ()
+    downgrades: tuple[str, ...] = ()
+
+
+class PacketTask(_Part):
+    """A `fusion.FusionTask` on the wire."""
+
+    id: str
+    state: TaskState
+    references: tuple[PacketReference, ...]
+    operations: tuple[Stage, ...]
+    created: float
+    ttl_seconds: float
+    trace: tuple[PacketRecord, ...]
+
+    @classmethod
+    def of(cls, task: FusionTask) -> PacketTask:
+        """The task as it travels."""
+        return cls(
+            id=task.id,
+            state=task.state,
+            references=tuple(
+                PacketReference(role=one.role, name=one.name, digest=one.digest)
+                for one in task.references
+            ),
+            operations=task.operations,
+            created=task.created,
+            ttl_seconds=task.ttl_seconds,
+            trace=tuple(
+                PacketRecord(
+                    stage=one.stage,
+                    seconds=one.seconds,
+                    memory_delta_bytes=one.memory_delta_bytes,
+                    decisions=one.decisions,
+                    downgrades=one.downgrades,
+                )
+                for one in task.trace.records
+            ),
+        )
+
+    def task(self) -> FusionTask:
+        """The task again."""
+        return FusionTask(
+            id=self.id,
+            references=tuple(Reference(one.role, one.name, one.digest) for one in self.references),
+            operations=self.operations,
+            created=self.created,
+            ttl_seconds=self.ttl_seconds,
+            state=self.state,
+            trace=Trace(
+                tuple(
+                    StageRecord(
+                        one.stage,
+                        one.seconds,
+                        one.memory_delta_bytes,
+                        one.decisions,
+                        one.downgrades,
+                    )
+                    for one in self.trace
+                )
+            ),
+        )
+
+
+class Failure(_Part):
+    """Why a job ended without pictures; client_left: since nobody waited for it any more."""
+
+    status: int
+    error: ErrorBody
+    client_left: bool = False
+
+
+class JobPacket(_Part):
+    """All that is known of a job. tries: how often it was begun. keep: whether it is drawn though
+    nobody waits for it.
+    """
+
+    version: Literal[1] = 1
+    model: str
+    order: Order
+    task: PacketTask
+    expires: float
+    tries: int = 0
+    keep: bool = False
+    report: Report | None = None
+    failure: Failure | None = None
+
+    def changed(self, **changes: object) -> JobPacket:
+        """The packet with some fields replaced."""
+        return self.model_copy(update=changes)
+
+    @property
+    def state(self) -> TaskState:
+        """Where the job is in its life."""
+        return self.task.state
+
+
+def seal_packet(seal: Seal, packet: JobPacket) -> bytes:
+    """The packet as it lies in the database."""
+    return seal.close(packet.model_dump_json().encode(), f"job {packet.task.id}")
+
+
+def open_packet(seal: Seal, sealed: bytes, job_id: str, now: float | None = None) -> JobPacket:
+    """What was sealed for the job. Raises SealBroken: changed, foreign, or its time is over."""
+    opened = seal.open(sealed, f"job {job_id}")
+    try:
+        packet = JobPacket.model_validate_json(opened)
+    except ValidationError as error:
+        raise SealBroken(f"job {job_id} is written in another way than this version's") from error
+    if packet.task.id != job_id or packet.expires < (time.time() if now is None else now):
+        raise SealBroken(f"job {job_id} has expired")
+    return packet

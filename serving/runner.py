@@ -1,0 +1,340 @@
+"""Jobs in hand: begun in turn, watched, written down when they end, taken over from the dead."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from fusion import (
+    Engine,
+    EngineBusy,
+    Event,
+    EventKind,
+    FusionCancelled,
+    FusionRequest,
+    FusionResult,
+    Handle,
+    TaskState,
+)
+from serving.answers import account
+from serving.errors import ApiError, ServerFault, translate
+from serving.fair_queue import FairQueue
+from serving.feed import Feed, Outcome
+from serving.jobs import GIVEN, Job, JobChanged, JobStore
+from serving.orders import fusion_request
+from serving.packet import Failure, JobPacket, PacketRecord, PacketTask
+
+log = logging.getLogger("limner.jobs")
+WRITE_SECONDS: Final = 1.0  # how often the trace of a job under way is written down
+WRITE_TRIES: Final = 4
+FINISHERS: Final = 2
+
+Watcher = Callable[[Job, float], None]  # a job that ended, and the seconds since it was accepted
+
+
+@dataclass(eq=False)
+class Live:
+    """A job in this server's hands. request: None until it is read from the database."""
+
+    job: Job
+    request: FusionRequest | None
+    feed: Feed = field(init=False)
+    handle: Handle | None = None
+    cancelled: bool = False
+    client_left: bool = False
+    written: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock)  # of what is written
+    earlier: tuple[PacketRecord, ...] = ()  # what a server before us has left
+
+    def __post_init__(self) -> None:
+        self.feed = Feed(self.job.packet.keep)
+        self.earlier = self.job.packet.task.trace
+
+
+class JobRunner:
+    """Keeps the engine fed with jobs, some more than it works on at once. Safe to share."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: JobStore,
+        owner: str,
+        *,
+        at_once: int,
+        attempts: int,
+        on_end: Watcher,
+    ) -> None:
+        """at_once: jobs given to the engine; attempts: how often a job is begun at most."""
+        self._engine, self._store, self._owner = engine, store, owner
+        self._at_once, self._attempts, self._on_end = at_once, attempts, on_end
+        self._live: dict[str, Live] = {}
+        self._begun: set[str] = set()
+        self._queue: FairQueue[Live] = FairQueue()
+        self._changed = threading.Condition()
+        self._ending = False
+        self._draining = threading.Lock()
+        self._finishers = ThreadPoolExecutor(FINISHERS, "limner-jobs-finish")
+        self._starter = threading.Thread(target=self._start_all, name="limner-jobs", daemon=True)
+        self._starter.start()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs accepted and not yet given to the engine."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Jobs the engine has."""
+        return len(self._begun)
+
+    def feed(self, job_id: str) -> Feed | None:
+        """The news of a job in hand."""
+        with self._changed:
+            live = self._live.get(job_id)
+        return None if live is None else live.feed
+
+    def take(self, job: Job, request: FusionRequest | None = None) -> Feed:
+        """Take a job in hand that is written down as this server's."""
+        live = Live(job, request)
+        with self._changed:
+            self._live[job.id] = live
+            self._queue.put(job.tenant, live)
+            self._changed.notify_all()
+        return live.feed
+
+    def take_over(self, living: Sequence[str]) -> int:
+        """Take in hand what no living server will finish; how many jobs.
+
+        A job begun too often, or whose packet cannot be opened, is ended instead.
+        """
+        taken = 0
+        for job_id, job in self._store.left_by([*living, self._owner]):
+            if job is None:
+                log.warning("job %s cannot be opened any more: given up", job_id)
+                self._store.give_up(job_id)
+                continue
+            try:
+                if job.packet.tries >= self._attempts:
+                    failure = ServerFault(
+                        "interrupted",
+                        f"the server ended {job.packet.tries} times over this request: it is not "
+                        "tried again; tell whoever runs the server",
+                    )
+                    self._write_end(job, _failed(job.packet, failure, TaskState.FAILED))
+                    continue
+                packet = job.packet.changed(task=_in_state(job.packet.task, TaskState.QUEUED))
+                self.take(self._store.change(job, packet, owner=self._owner))
+                taken += 1
+            except JobChanged:
+                continue  # another server was first
+        return taken
+
+    def cancel(self, job_id: str, *, client_left: bool = False) -> bool:
+        """End a job: at once where it waits, within one step where it is drawn."""
+        with self._changed:
+            live = self._live.get(job_id)
+            if live is None:
+                return False
+            live.cancelled, live.client_left = True, client_left
+            waited = self._queue.remove(live.job.tenant, live)
+            handle = live.handle
+        if waited:
+            self._finishers.submit(self._finish, live)
+        elif handle is not None:
+            handle.cancel()
+        return True
+
+    def cancelled(self, job_id: str) -> bool:
+        """Whether a job in hand is about to end since it was cancelled."""
+        with self._changed:
+            live = self._live.get(job_id)
+            return live is not None and live.cancelled
+
+    def drain(self, seconds: float) -> None:
+        """Finish what can be finished in the time; the rest stays accepted, for the next server."""
+        with self._draining:
+            if not self._ending:
+                self._drain(seconds)
+
+    def _drain(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._live, seconds)
+            self._ending = True
+            left = list(self._live.values())
+            waited = []
+            while (live := self._queue.take()) is not None:
+                waited.append(live)
+                self._live.pop(live.job.id, None)
+            self._changed.notify_all()
+        for live in waited:
+            live.feed.end(Outcome(live.job))  # still queued: who waits is told to come back
+        for live in left:
+            if live.handle is not None:
+                live.handle.cancel()
+        self._engine.close(cancel=True)
+        self._starter.join()
+        self._finishers.shutdown(wait=True)
+
+    def _start_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._ending or (len(self._queue) and len(self._begun) < self._at_once)
+                )
+                if self._ending:
+                    return
+                live = self._queue.take()
+                if live is None:
+                    continue
+                self._begun.add(live.job.id)
+            self._start(live)
+
+    def _start(self, live: Live) -> None:
+        """Give a job to the engine; what fails here ends as the job's failure."""
+        try:
+            packet = live.job.packet
+            if packet.state is not TaskState.RUNNING or packet.tries == 0:
+                task = _in_state(packet.task, TaskState.RUNNING)
+                packet = packet.changed(task=task, tries=packet.tries + 1)
+                live.job = self._store.change(live.job, packet, owner=self._owner)
+            request = live.request
+            if request is None:
+                given = self._store.payloads(live.job.id, GIVEN)
+                request = fusion_request(packet.order, given)
+            live.request = None  # the engine has it; photos are not to be held twice
+            handle = self._engine.submit(request, namespace=live.job.tenant, task_id=live.job.id)
+        except EngineBusy:
+            self._stand_again(live)
+        except BaseException as error:
+            self._finishers.submit(self._finish, live, error)
+        else:
+            with self._changed:
+                live.handle = handle
+                cancelled = live.cancelled or self._ending
+            if cancelled:
+                handle.cancel()
+            handle.listen(partial(self._heard, live))
+
+    def _stand_again(self, live: Live) -> None:
+        """The engine has others to draw for: the job waits for one of them to end."""
+        with self._changed:
+            self._begun.discard(live.job.id)
+            self._queue.put_first(live.job.tenant, live)
+            self._changed.wait(0.1)
+
+    def _heard(self, live: Live, event: Event) -> None:
+        """One of the engine's threads tells what happened: it is not to be kept long."""
+        live.feed.tell(event)
+        if event.kind.last:
+            self._finishers.submit(self._finish, live)
+        elif event.kind is EventKind.STAGE:
+            now = time.monotonic()
+            if now - live.written > WRITE_SECONDS:
+                live.written = now
+                self._finishers.submit(self._write_trace, live)
+
+    def _write_trace(self, live: Live) -> None:
+        """What the stages have left so far, for whoever must go on after us."""
+        if live.handle is None or live.handle.done():
+            return
+        task = _with_trace(live, live.handle)
+        with live.lock:
+            try:
+                live.job = self._store.change(live.job, live.job.packet.changed(task=task))
+            except JobChanged:
+                live.handle.cancel()  # it was deleted
+            except Exception:
+                log.exception("the trace of job %s could not be written", live.job.id)
+
+    def _finish(self, live: Live, error: BaseException | None = None) -> None:
+        """Write down how a job ended, then tell who waits."""
+        try:
+            packet, pictures = self._ending_of(live, error)
+            with live.lock:
+                job, pictures = self._written(live, packet, pictures)
+            live.feed.end(Outcome(job, pictures))
+            if not (self._ending and packet.state is TaskState.QUEUED):
+                self._on_end(job, time.time() - job.created)
+        except BaseException:
+            log.exception("job %s could not be ended", live.job.id)
+            fault = ServerFault("internal_error", "the result could not be kept: send it again")
+            job = live.job
+            failed = _failed(job.packet, fault, TaskState.FAILED)
+            live.feed.end(Outcome(replace(job, packet=failed)))
+        finally:
+            with self._changed:
+                self._live.pop(live.job.id, None)
+                self._begun.discard(live.job.id)
+                self._changed.notify_all()
+
+    def _ending_of(
+        self, live: Live, error: BaseException | None
+    ) -> tuple[JobPacket, tuple[bytes, ...]]:
+        """The packet a job ends with, and its pictures."""
+        packet, handle = live.job.packet, live.handle
+        if handle is not None:
+            packet = packet.changed(task=_with_trace(live, handle))
+            try:
+                result: FusionResult | None = handle.result()
+            except BaseException as failure:
+                error, result = failure, None
+            if result is not None:
+                report, pictures = account(result, packet.order)
+                done = _in_state(packet.task, TaskState.DONE)
+                return packet.changed(task=done, report=report, failure=None), pictures
+        if error is None:
+            error = FusionCancelled(f"request {live.job.id} was cancelled")
+        if isinstance(error, FusionCancelled) and self._ending and not live.cancelled:
+            task = _in_state(packet.task, TaskState.QUEUED)  # the next server's
+            return packet.changed(task=task, tries=max(packet.tries - 1, 0)), ()
+        if not isinstance(error, ValueError | FusionCancelled):
+            log.error("job %s failed", live.job.id, exc_info=error)
+        state = TaskState.CANCELLED if isinstance(error, FusionCancelled) else TaskState.FAILED
+        return _failed(packet, translate(error), state, live.client_left), ()
+
+    def _written(
+        self, live: Live, packet: JobPacket, pictures: tuple[bytes, ...]
+    ) -> tuple[Job, tuple[bytes, ...]]:
+        for attempt in range(WRITE_TRIES):
+            try:
+                return self._write_end(live.job, packet, pictures), pictures
+            except JobChanged:  # it was deleted: what was drawn goes with it
+                gone = translate(FusionCancelled(f"request {live.job.id} was deleted"))
+                failed = _failed(packet, gone, TaskState.CANCELLED)
+                return replace(live.job, packet=failed), ()
+            except Exception:
+                log.exception("job %s could not be written, try %d", live.job.id, attempt + 1)
+                time.sleep(0.2 * 4**attempt)
+        # Who waits gets the picture all the same; after a restart it would be drawn again.
+        return replace(live.job, packet=packet), pictures
+
+    def _write_end(self, job: Job, packet: JobPacket, drawn: Sequence[bytes] = ()) -> Job:
+        # The photos are kept only where the job may be taken up again.
+        again = packet.state is TaskState.QUEUED or (
+            packet.failure is not None and packet.failure.client_left
+        )
+        return self._store.change(job, packet, drawn=drawn, forget_given=not again)
+
+
+def _in_state(task: PacketTask, state: TaskState) -> PacketTask:
+    return task.model_copy(update={"state": state})
+
+
+def _with_trace(live: Live, handle: Handle) -> PacketTask:
+    """The engine's task, after what was done before this try."""
+    task = PacketTask.of(handle.task)
+    created = live.job.packet.task.created
+    return task.model_copy(update={"trace": (*live.earlier, *task.trace), "created": created})
+
+
+def _failed(
+    packet: JobPacket, error: ApiError, state: TaskState, client_left: bool = False
+) -> JobPacket:
+    failure = Failure(status=error.status, error=error.body, client_left=client_left)
+    return packet.changed(task=_in_state(packet.task, state), report=None, failure=failure)

@@ -1,0 +1,105 @@
+"""Running a server: listening, ending well."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from serving.app import Server
+from serving.errors import ServingError
+
+GRACE_SECONDS = 10.0  # over the drain, for answers to be sent
+
+
+class ListeningServer(uvicorn.Server):
+    """uvicorn, but asked to end it first lets the work end, while it still answers."""
+
+    def __init__(self, config: uvicorn.Config, server: Server) -> None:
+        super().__init__(config)
+        self._server = server
+        self._asked = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or Ctrl-C: drain, then end. A second one ends at once."""
+        if self._asked:
+            super().handle_exit(sig, frame)
+            return
+        self._asked = True
+        self._server.desk.draining = True
+
+        def drain() -> None:
+            self._server.drain()
+            self.should_exit = True
+
+        threading.Thread(target=drain, name="limner-drain", daemon=True).start()
+
+
+def serve(server: Server, on_ready: Callable[[str], None] = lambda url: None) -> None:
+    """Listen until asked to end. on_ready: called with the address once requests are taken.
+
+    Raises ServingError where the address cannot be had.
+    """
+    settings = server.settings
+    listener = _listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    config = uvicorn.Config(
+        server.app,
+        log_config=None,
+        access_log=False,  # ours has no addresses with pictures or ids in them
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=int(settings.drain_seconds + GRACE_SECONDS),
+        h11_max_incomplete_event_size=64 << 10,
+    )
+    running = ListeningServer(config, server)
+    told = threading.Thread(
+        target=_tell_when_started,
+        args=(running, server, f"http://{shown}:{port}", on_ready),
+        daemon=True,
+    )
+    told.start()
+    running.run(sockets=[listener])
+
+
+def _tell_when_started(
+    running: uvicorn.Server, server: Server, url: str, on_ready: Callable[[str], None]
+) -> None:
+    while not running.started and not running.should_exit:
+        time.sleep(0.02)
+    if running.started:
+        server.app.state.url = url
+        on_ready(url)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # By its name: asyncio sends at once (TCP_NODELAY) only on what says that it is TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ServingError(
+            f"cannot listen on {host}:{port} ({reason}): choose another --port, or --port 0 for "
+            "any that is free"
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def log_to_stderr(verbose: bool) -> None:
+    """One line for each request where asked for, and faults in any case."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("limner").setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("limner.server").setLevel(logging.INFO)

@@ -1,0 +1,70 @@
+"""What a server is told once, and where it keeps its things."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def default_folder() -> Path:
+    """Where a server keeps database and secret unless told: $LIMNER_DATA, or the user's own."""
+    if given := os.environ.get("LIMNER_DATA"):
+        return Path(given)
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return home / "limner" / "server"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is refused before it costs anything.
+
+    body_bytes: of a request. picture_bytes: of a picture in it. picture_pixels: as its header
+    declares, before it is decoded. side_pixels: of what is drawn, as a multiple of the bundle's own
+    side, and of what it is enlarged to. steps: the most a request may ask for. batch: requests in
+    one. waiting: requests accepted and not begun; more are told to come back. requests_per_minute:
+    of a key that has no rate of its own. body_seconds: for a body to arrive in.
+    """
+
+    body_bytes: int = 32 << 20
+    picture_bytes: int = 12 << 20
+    picture_pixels: int = 24_000_000
+    native_factor: float = 2.0
+    side_pixels: int = 2048
+    steps: int = 150
+    batch: int = 16
+    waiting: int = 64
+    requests_per_minute: int = 240
+    body_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How a server is set up.
+
+    folder: of its database and secret; database: an SQLAlchemy URL instead of the SQLite file in
+    it. aliases: other names its model goes by, for clients that cannot say ours. retention_seconds:
+    how long a finished request and its pictures are kept. drain_seconds: for work to end in when
+    the server is asked to stop; what has not ended by then is done after the next start. attempts:
+    how often a request is begun whose server died over it. retry_seconds: for how long a request
+    that says it is a retry finds the first try. page: whether the web page is served.
+    """
+
+    bundle: str = "mini"
+    device: str = "auto"
+    host: str = "127.0.0.1"
+    port: int = 8188
+    folder: Path = field(default_factory=default_folder)
+    database: str | None = None
+    aliases: tuple[str, ...] = ()
+    retention_seconds: float = 24 * 3600.0
+    drain_seconds: float = 30.0
+    attempts: int = 3
+    retry_seconds: float = 600.0
+    page: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def database_url(self) -> str:
+        """Where jobs and keys are kept."""
+        return self.database or f"sqlite:///{self.folder / 'limner.db'}"

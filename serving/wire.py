@@ -1,0 +1,301 @@
+"""What travels: the requests of /v1/portraits and what they answer. Unknown keys are refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from fusion import Stage
+from serving.errors import ErrorBody
+
+MAX_TEXT: Final = 8000  # signs of a prompt or a text
+MAX_NAMES: Final = 64  # attributes in one request
+
+OutputFormat = Literal["png", "jpeg", "webp"]
+Words = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+_Name = Annotated[str, StringConstraints(max_length=64)]
+_Value = Annotated[str, StringConstraints(max_length=200)]
+AttributeValue = (
+    bool
+    | Annotated[int, Field(ge=-1000, le=1000)]
+    | _Value
+    | Annotated[list[_Value], Field(max_length=16)]
+    | None
+)
+_SIZE: Final = re.compile(r"([0-9]{1,5})\s*[x×]\s*([0-9]{1,5})")
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """(width, height) of "512x768". Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError('a size is "WIDTHxHEIGHT" such as "512x768"')
+    return int(found[1]), int(found[2])
+
+
+def _size(value: object) -> object:
+    return read_size(value) if isinstance(value, str) else value
+
+
+Side = Annotated[int, Field(ge=1, le=99_999)]
+Size = Annotated[
+    tuple[Side, Side],
+    BeforeValidator(_size, json_schema_input_type=str | tuple[Side, Side]),
+]
+
+
+class Wire(BaseModel):
+    """What comes in: strict about keys, and about numbers that are none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Answer(BaseModel):
+    """What goes out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DrawingSettings(Wire):
+    """How to draw; what is left out is the bundle's own. See `fusion.FusionRequest`.
+
+    seed: absent, one is chosen and told, so that two calls give two pictures.
+    """
+
+    attributes: Annotated[dict[_Name, AttributeValue], Field(max_length=MAX_NAMES)] | None = None
+    negative_prompt: Words | None = None
+    steps: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    guidance_scale: float | None = None
+    identity_scale: float | None = None
+    strength: float | None = None
+    seed: Annotated[int, Field(ge=0, le=2**62)] | None = None
+    target_face: Annotated[int, Field(ge=1, le=1000)] | None = None
+    min_identity: float | None = None
+    max_retries: Annotated[int, Field(ge=0, le=10)] = 3
+    verify: bool = True
+    scheduler: Literal["ddim", "dpm++2m", "euler", "unipc"] | None = None
+    eta: float = 0.0
+    mode: Literal["exact", "fast"] = "exact"
+    guidance_interval: tuple[float, float] | None = None
+
+
+class Person(Wire):
+    """A person: a picture (base64 or a data: URL) or the 512 numbers of an embedding.
+
+    weight: this one's share among all. face: which of several in the picture, from 1.
+    """
+
+    image: str | None = None
+    embedding: Annotated[list[float], Field(min_length=512, max_length=512)] | None = None
+    weight: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+    face: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+class PortraitSpecification(DrawingSettings):
+    """A portrait to draw: people by weight, a target, attributes, words; pictures as base64."""
+
+    model: str | None = None
+    identities: Annotated[tuple[Person, ...], Field(max_length=8)] = ()
+    target: str | None = None
+    mask: str | None = None
+    text: Words | None = None
+    prompt: Words | None = None
+    size: Size | None = None
+    count: Annotated[int, Field(ge=1, le=16)] = 1
+    previews: Annotated[int, Field(ge=0, le=20)] = 0
+    output_format: OutputFormat = "png"
+    output_compression: Annotated[int, Field(ge=1, le=100)] = 95
+
+
+class PortraitRequest(PortraitSpecification):
+    """One portrait. stream: tell what happens as server-sent events. wait: for the result (else
+    the answer is at once, and GET /v1/portraits/{id} tells how far it is)."""
+
+    stream: bool = False
+    wait: bool = True
+
+
+class PortraitBatch(Wire):
+    """Several portraits, drawn together; each is accepted, or none is."""
+
+    requests: Annotated[list[PortraitSpecification], Field(min_length=1, max_length=64)]
+    wait: bool = False
+
+
+class OptimizeRequest(Wire):
+    """Attributes and words of which to make the shortest prompt."""
+
+    attributes: Annotated[dict[_Name, AttributeValue], Field(max_length=MAX_NAMES)] | None = None
+    text: Words | None = None
+    budget: Annotated[int, Field(ge=1, le=75)] = 75
+
+
+class DecisionAnswer(Answer):
+    """What became of words that were asked for: kept, negative, dropped or removed, and why."""
+
+    attribute: str
+    text: str
+    fate: str
+    said: str
+    tokens: int
+    reason: str
+
+
+class PromptAnswer(Answer):
+    """The prompt as it was made. tokens against baseline_tokens: of the wish in ordinary words."""
+
+    prompt: str
+    negative_prompt: str
+    tokens: int
+    baseline_tokens: int
+    kept: tuple[str, ...]
+    dropped: tuple[str, ...]
+    removed: tuple[str, ...]
+    decisions: tuple[DecisionAnswer, ...]
+
+
+class SimilarityAnswer(Answer):
+    """Cosine of the picture's face to a person's, by the model that conditioned it: -1 to 1."""
+
+    name: str
+    weight: float
+    cosine: float
+
+
+class PictureFacts(Answer):
+    """One picture: as drawn, and who is in it."""
+
+    media_type: str
+    width: int
+    height: int
+    seed: int
+    identity_scale: float
+    attempts: int
+    verified: bool
+    face_found: bool
+    wished_cosine: float
+    similarity: tuple[SimilarityAnswer, ...]
+
+
+class PictureAnswer(PictureFacts):
+    """One picture with its bytes; null where they were not asked for."""
+
+    b64_json: str | None
+
+
+class UsageAnswer(Answer):
+    """What it cost; see `fusion.Usage`."""
+
+    images: int
+    attempts: int
+    steps: int
+    tokens: int
+    baseline_tokens: int
+    positions_computed: int
+    positions_reused: int
+    projections_computed: int
+    projections_reused: int
+    denoiser_evaluations: int
+    shallow_evaluations: int
+    denoiser_seconds: float
+    faces_analysed: int
+    faces_reused: int
+    seconds: float
+    seconds_by_stage: dict[str, float]
+    peak_memory_bytes: int
+    peak_device_bytes: int
+
+
+class TraceEntry(Answer):
+    """One visit to one stage."""
+
+    stage: Stage
+    seconds: float
+    memory_delta_bytes: int
+    decisions: tuple[str, ...]
+    downgrades: tuple[str, ...]
+
+
+class Report(Answer):
+    """A finished request without its pictures' bytes: what was kept, dropped, reused and used."""
+
+    model: str
+    prompt: PromptAnswer
+    pictures: tuple[PictureFacts, ...]
+    decisions: tuple[str, ...]
+    downgrades: tuple[str, ...]
+    warnings: tuple[str, ...]
+    usage: UsageAnswer
+
+
+JobStatus = Literal["queued", "running", "completed", "failed", "cancelled", "expired"]
+
+
+class PortraitAnswer(Answer):
+    """A request and, once it is completed, its pictures and their account."""
+
+    id: str
+    object: Literal["portrait"] = "portrait"
+    status: JobStatus
+    created: int
+    model: str
+    tries: int
+    images: tuple[PictureAnswer, ...] = ()
+    prompt: PromptAnswer | None = None
+    decisions: tuple[str, ...] = ()
+    downgrades: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    usage: UsageAnswer | None = None
+    trace: tuple[TraceEntry, ...] = ()
+    error: ErrorBody | None = None
+
+
+class PortraitList(Answer):
+    """Several requests; newest first where they are looked up."""
+
+    object: Literal["list"] = "list"
+    data: tuple[PortraitAnswer, ...]
+
+
+class Forgotten(Answer):
+    """A request that is no more, nor its pictures."""
+
+    id: str
+    object: Literal["portrait.deleted"] = "portrait.deleted"
+    deleted: Literal[True] = True
+
+
+class ModelFacts(Answer):
+    """What a bundle draws. size: its own (width, height)."""
+
+    size: tuple[int, int]
+    licence: str
+    draws: str
+
+
+class ModelAnswer(Answer):
+    """A model in OpenAI's shape."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    limner: ModelFacts
+
+
+class ModelList(Answer):
+    """The models there are."""
+
+    object: Literal["list"] = "list"
+    data: tuple[ModelAnswer, ...]
+
+
+class Health(Answer):
+    """Whether the server lives, or is ready."""
+
+    status: str
+
+
+JsonObject = dict[str, Any]  # only ever inside a schema
