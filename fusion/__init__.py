@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from fusion.settings import EngineSettings
     from fusion.task import FusionTask, Reference, Role, TaskState
     from fusion.trace import Stage, StageRecord, Trace
-    from fusion.usage import Usage
+    from fusion.usage import Spent, Usage
 
 _HOMES = {
     "colour": ("ColourMatch",),
@@ -83,7 +83,7 @@ _HOMES = {
     "settings": ("EngineSettings",),
     "task": ("FusionTask", "Reference", "Role", "TaskState"),
     "trace": ("Stage", "StageRecord", "Trace"),
-    "usage": ("Usage",),
+    "usage": ("Spent", "Usage"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -127,6 +127,7 @@ __all__ = [
     "RequestDefaults",
     "ResolvedRequest",
     "Role",
+    "Spent",
     "Stage",
     "StagePolicy",
     "StageRecord",

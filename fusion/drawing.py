@@ -89,7 +89,7 @@ class Drawing:
             steps=self.steps,
             evaluations=self.evaluations,
             shallow_evaluations=self.shallow_evaluations,
-            seconds=(self._left or time.perf_counter()) - self._joined,
+            seconds=(self._left or time.perf_counter()) - self._joined if self._joined else 0.0,
             busy_seconds=self.busy_seconds,
             mates=sum(self._mates) / len(self._mates) if self._mates else 0.0,
             splits=self.splits,

@@ -14,8 +14,10 @@ from PIL import Image
 from fusion.errors import FusionCancelled
 from fusion.task import FusionTask, TaskState
 from fusion.trace import Stage
+from fusion.usage import Spent
 
 if TYPE_CHECKING:
+    from fusion.drawing import DrawingSpent
     from fusion.result import FusionResult
 
 _log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class _Outcome:
     result: FusionResult | None = None
     error: BaseException | None = None
     events: list[Event] = field(default_factory=list)
+    drawings: list[DrawingSpent] = field(default_factory=list)
     ended: bool = False
 
 
@@ -98,6 +101,18 @@ class Handle:
         """The task as it is now."""
         with self._changed:
             return self._outcome.task
+
+    @property
+    def spent(self) -> Spent:
+        """What it has taken so far, also of a request that failed or was cancelled."""
+        with self._changed:
+            drawings = self._outcome.drawings
+            return Spent(
+                denoiser_evaluations=sum(one.evaluations for one in drawings),
+                shallow_evaluations=sum(one.shallow_evaluations for one in drawings),
+                denoiser_seconds=sum(one.busy_seconds for one in drawings),
+                seconds_by_stage=self._outcome.task.trace.seconds_by_stage(),
+            )
 
     def events(self) -> Iterator[Event]:
         """Every event from the first, as they come; ends with the task."""
@@ -175,6 +190,11 @@ class Handle:
             self._outcome.events.append(event)
             self._changed.notify_all()
         self._tell_all()
+
+    def took(self, drawing: DrawingSpent) -> None:
+        """An attempt has left the denoising loop."""
+        with self._changed:
+            self._outcome.drawings.append(drawing)
 
     def advance(self, task: FusionTask) -> None:
         """The task has changed."""

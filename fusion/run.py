@@ -51,6 +51,7 @@ class Run:
         self.warnings: list[str] = list(shared.source.warnings)
         self._leases = ExitStack()
         self._spent: list[DrawingSpent] = []
+        self._drawn: Drawing | None = None  # what the loop has of it, until that is recorded
         self._best: dict[int, Candidate] = {}
         self._tried = [0] * resolved.count
         self._pending = list(range(resolved.count))
@@ -126,9 +127,13 @@ class Run:
         )
 
     def close(self) -> None:
-        """Let go of what was kept for the drawing, tensors on a device among it."""
+        """Let go of what was kept for the drawing, tensors on a device among it. A drawing that
+        did not come to its end is recorded.
+        """
+        if self._drawn is not None:
+            self._recorded()
         self._leases.close()
-        for name in ("ground", "_drawn", "_done", "_best"):
+        for name in ("ground", "_done", "_best"):
             self.__dict__.pop(name, None)
 
     def _drawing(self, attempt: Attempt, said: Notes) -> Drawing:
@@ -160,21 +165,20 @@ class Run:
         self.visits.begin(Stage.DENOISE)
         self._held_bytes = resident_bytes()
         conditioning = self.ground.conditioned.conditioning
-        self._drawn = Drawing(
+        self._drawn = drawing = Drawing(
             rows=rows,
             conditioning=conditioning.scaled(attempt.identity_scale),
             check=self.handle.check,
             on_step=self._on_step,
             done=self._done,
             previews=resolved.previews,
-            on_preview=self._on_preview,
+            on_preview=partial(self._on_preview, rows[0].steps),
         )
-        return self._drawn
+        return drawing
 
     def _candidates(self) -> list[Candidate]:
         """The pictures the loop has drawn."""
-        ground, drawn = self.ground, self._drawn
-        self._record(drawn.spent)
+        ground, drawn = self.ground, self._recorded()
         pictures = self.visits.run(
             Stage.DECODE, lambda notes: [decode(ground.drawer.vae, one) for one in drawn.latents]
         )
@@ -189,14 +193,20 @@ class Run:
             for pixels, row, look in zip(pictures, drawn.rows, looks, strict=True)
         ]
 
-    def _record(self, spent: DrawingSpent) -> None:
+    def _recorded(self) -> Drawing:
+        """The drawing that has left the loop, with what it took in the trace."""
+        drawn, self._drawn = self._drawn, None
+        assert drawn is not None
+        spent = drawn.spent
         self._spent.append(spent)
+        self.handle.took(spent)
         notes = Notes()
         if spent.mates > 0:
             notes.decided(f"batch: {spent.mates:.1f} pictures of others at a step, on average")
         if spent.splits:
             notes.decided(f"batch: drawn in smaller parts {spent.splits} times, as it failed whole")
         self.visits.end(Stage.DENOISE, spent.seconds, resident_bytes() - self._held_bytes, notes)
+        return drawn
 
     def _look(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Verified | None]:
         ground, analyser = self.ground, self.shared.source.analyser
@@ -217,9 +227,9 @@ class Run:
         number, task_id = self._attempt.number, self.handle.task.id
         self.handle.emit(Event(task_id, EventKind.STEP, Stage.DENOISE, done, steps, number))
 
-    def _on_preview(self, step: int, latents: Tensor) -> None:
+    def _on_preview(self, steps: int, step: int, latents: Tensor) -> None:
         """Elsewhere than in the loop: to decode takes as long as a step."""
-        self._elsewhere.put(partial(self._preview, step, self._drawn.steps, latents))
+        self._elsewhere.put(partial(self._preview, step, steps, latents))
 
     def _preview(self, step: int, steps: int, latents: Tensor) -> None:
         if self.handle.done() or self.handle.cancel_requested:

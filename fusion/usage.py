@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fusion.trace import Stage
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a request has taken so far, however it ends; numbers as in Usage.
+
+    Whole once it has ended; until then without the attempt that is in the denoising loop.
+    """
+
+    denoiser_evaluations: int = 0
+    shallow_evaluations: int = 0
+    denoiser_seconds: float = 0.0
+    seconds_by_stage: Mapping[Stage, float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """In all stages together."""
+        return sum(self.seconds_by_stage.values())
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from cache import ConditioningStore, PrefixPool
-from fusion import Engine
+from fusion import Engine, Event, FusionRequest, Handle
 from fusion.conditioning import Conditioning
 from fusion.denoiser import RowDenoiser
 from fusion.drawing import Drawing
@@ -103,6 +103,16 @@ def unit(seed: int) -> NDArray[np.float32]:
     values = np.random.default_rng(seed).normal(size=512)
     embedding: NDArray[np.float32] = (values / np.linalg.norm(values)).astype(np.float32)
     return embedding
+
+
+def submitted(
+    engine: Engine, request: FusionRequest, listener: Callable[[Event, Handle], None]
+) -> Handle:
+    """A request whose listener hears every event when it happens, in the thread that emits it."""
+    with engine._changed:  # nothing is begun meanwhile
+        handle = engine.submit(request)
+        handle.listen(lambda event: listener(event, handle))
+    return handle
 
 
 SEES_ALL = FacesSettings(detector_sizes=((128, 128),), smallest_face=8)

@@ -10,7 +10,7 @@ import pytest
 from fusion import Engine, Event, EventKind, FusionCancelled, FusionRequest, Identity, TaskState
 from fusion.progress import Handle
 from fusion.task import FusionTask
-from tests.fusion.conftest import unit
+from tests.fusion.conftest import submitted, unit
 
 PATIENCE_SECONDS = 240
 SOMEONE = Identity(embedding=unit(1))
@@ -101,7 +101,7 @@ def test_a_listener_that_raises_is_logged_and_dropped_and_nobody_else_notices(
 def test_a_listener_may_cancel_and_ask_without_a_deadlock(engine: Engine) -> None:
     heard: list[EventKind] = []
 
-    def impatient(event: Event) -> None:
+    def impatient(event: Event, one: Handle) -> None:
         heard.append(event.kind)
         assert one.task.id == event.task_id
         if event.kind is EventKind.STEP:
@@ -110,8 +110,7 @@ def test_a_listener_may_cancel_and_ask_without_a_deadlock(engine: Engine) -> Non
             with pytest.raises(FusionCancelled):
                 one.result()
 
-    one = engine.submit(FusionRequest(identities=(SOMEONE,), steps=50))
-    one.listen(impatient)
+    one = submitted(engine, FusionRequest(identities=(SOMEONE,), steps=50), impatient)
     with pytest.raises(FusionCancelled):
         one.result(PATIENCE_SECONDS)
     assert heard.count(EventKind.STEP) == 1

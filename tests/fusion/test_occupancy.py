@@ -12,11 +12,12 @@ from fusion import (
     EventKind,
     FusionCancelled,
     FusionRequest,
+    Handle,
     Identity,
     Occupancy,
     Stage,
 )
-from tests.fusion.conftest import Scripted, face_at, painting, unit
+from tests.fusion.conftest import Scripted, face_at, painting, submitted, unit
 
 PATIENCE_SECONDS = 240
 SOMEONE = Identity(embedding=unit(1))
@@ -55,7 +56,7 @@ def test_the_rows_of_a_cancelled_request_leave_before_the_next_step(engine: Engi
     with Engine(engine._source, EngineSettings()) as ours:
         going = ours.submit(leaves)
 
-        def watch(event: Event) -> None:
+        def watch(event: Event, _: Handle) -> None:
             nonlocal cancelled_at
             if event.kind is not EventKind.STEP:
                 return
@@ -64,8 +65,7 @@ def test_the_rows_of_a_cancelled_request_leave_before_the_next_step(engine: Engi
                 cancelled_at = event.step
                 going.cancel()
 
-        staying = ours.submit(stays)
-        staying.listen(watch)
+        staying = submitted(ours, stays, watch)
         staying.result(PATIENCE_SECONDS)
         with pytest.raises(FusionCancelled):
             going.result(PATIENCE_SECONDS)
@@ -77,13 +77,13 @@ def test_the_rows_of_a_cancelled_request_leave_before_the_next_step(engine: Engi
 def test_nothing_but_the_end_is_told_after_a_cancel(engine: Engine) -> None:
     told: list[Event] = []
 
-    def watch(event: Event) -> None:
+    def watch(event: Event, handle: Handle) -> None:
         told.append(event)
         if event.kind is EventKind.STEP and event.step == 2:
             handle.cancel()
 
-    handle = engine.submit(FusionRequest(identities=(SOMEONE,), steps=50, previews=20))
-    handle.listen(watch)
+    request = FusionRequest(identities=(SOMEONE,), steps=50, previews=20)
+    handle = submitted(engine, request, watch)
     with pytest.raises(FusionCancelled):
         handle.result(PATIENCE_SECONDS)
     after = told[next(i for i, event in enumerate(told) if event.step == 2) + 1 :]
