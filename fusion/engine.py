@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 import torch
 
-from fusion.errors import BackendUnavailable, EngineBusy, EngineClosed, FusionCancelled, TaskExpired
-from fusion.job import Job, Occupancy, state_after, task_of
+from fusion.errors import BackendUnavailable, EngineBusy, EngineClosed, FusionCancelled
+from fusion.job import Job, Occupancy, check_age, state_after, task_of
 from fusion.loop import StepLoop
 from fusion.pressure import PressurePolicy
 from fusion.progress import ENDING, Handle
@@ -162,15 +161,27 @@ class Engine:
 
         Raises what `resolve` raises, and PromptTooLong.
         """
-        drawer = self._source.drawer()
+        drawer, tenant = self._source.drawer(), namespace_of(namespace)
         encoder = self.prompts.encoder(drawer.text_encoder)
-        positions, tenant = int(drawer.tokenizer.model_max_length), namespace_of(namespace)
         for request in requests:
-            words, layout = self.resolve(request).words, self.prompts.layout_of(tenant)
-            plan = write_prompt(words, drawer.tokenizer, positions, Notes(), layout)
+            plan = self.plan(request, namespace=namespace)
             for text in (plan.prompt, plan.negative_prompt):
                 encode_text(text, drawer.tokenizer, encoder, tenant)
             yield plan
+
+    def plan(
+        self, request: FusionRequest, budget: int | None = None, *, namespace: str = ""
+    ) -> PromptPlan:
+        """The prompt a request would be drawn from; nothing is encoded or drawn.
+
+        budget: tokens without start and end marks; None is all that the text encoder takes.
+        Raises what `resolve` raises, and PromptTooLong.
+        """
+        tokenizer = self._source.drawer().tokenizer
+        most = int(tokenizer.model_max_length)
+        positions = most if budget is None else min(budget + 2, most)
+        words, layout = self.resolve(request).words, self.prompts.layout_of(namespace_of(namespace))
+        return write_prompt(words, tokenizer, positions, Notes(), layout)
 
     def resolve(self, request: FusionRequest) -> ResolvedRequest:
         """The request with every question answered by this engine, nothing read or drawn.
@@ -319,7 +330,7 @@ class Engine:
             self._active[job] = None
             self._changed.notify_all()
         try:
-            self._check_age(job.handle)
+            check_age(job.handle)
             job.handle.advance(job.handle.task.now(TaskState.RUNNING))
             drawing = job.run.prepare(
                 partial(self._drawn, job), self._pressure, self._queue_share, self._finisher
@@ -327,14 +338,6 @@ class Engine:
             self._loop.admit(drawing)
         except BaseException as error:
             self._end(job, error)
-
-    def _check_age(self, handle: Handle) -> None:
-        handle.check()
-        if handle.task.expired(time.time()):
-            raise TaskExpired(
-                f"request {handle.task.id} waited longer than {handle.task.ttl_seconds:g} "
-                "seconds: submit it again"
-            )
 
     def _drawn(self, job: Job, error: BaseException | None) -> None:
         """The loop has let go of a drawing; the rest is not its business."""

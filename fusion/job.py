@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from fusion.errors import FusionCancelled, TaskExpired
@@ -50,6 +51,16 @@ def task_of(
         namespace=namespace,
         task_id=task_id,
     )
+
+
+def check_age(handle: Handle) -> None:
+    """Raises FusionCancelled, and TaskExpired for a request that waited longer than it may."""
+    handle.check()
+    if handle.task.expired(time.time()):
+        raise TaskExpired(
+            f"request {handle.task.id} waited longer than {handle.task.ttl_seconds:g} seconds: "
+            "submit it again"
+        )
 
 
 def state_after(error: BaseException) -> TaskState:

@@ -114,3 +114,17 @@ def test_without_being_asked_an_engine_keeps_its_order(
         before = ours.prompts.layout
         ours.fuse(request())
         assert ours.prompts.layout == before
+
+
+def test_a_plan_is_what_would_be_drawn_and_costs_no_encoding(
+    faceid_pipe: StableDiffusionPipeline,
+) -> None:
+    wish = request(attributes={"age": 40, "glasses": True, "hat": True}, steps=1)
+    with engine(faceid_pipe) as ours:
+        plan = ours.plan(wish)
+        assert len(ours.prompts.pool) == 0
+        short = ours.plan(wish, budget=6)
+        assert short.tokens <= 6 < plan.tokens
+        assert short.dropped
+        assert ours.plan(wish, budget=10_000) == plan
+        assert ours.fuse(wish).plan == plan
