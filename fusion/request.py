@@ -63,13 +63,15 @@ class Identity(_Strict):
     image: a path, bytes, a PIL image or uint8 [height, width, 3]; or
     embedding: float [512], of unit length as ArcFace gives it (else it is made so);
     weight: this person's share among all; face: which face of the picture, counted from 1, left to
-    right; needed only where there are several.
+    right; needed only where there are several. name: what messages and results call it; else the
+    file's name, or its number.
     """
 
     image: Picture = None
     embedding: Embedding = None
     weight: float = 1.0
     face: int | None = None
+    name: str | None = None
 
 
 class FusionRequest(_Strict):
@@ -134,7 +136,9 @@ def unit_embedding(values: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def name_of(identity: Identity, number: int) -> str:
-    """How messages call the identity: its file's name, else its number."""
+    """How messages call the identity: as it says, else its file's name, else its number."""
+    if identity.name:
+        return identity.name
     if isinstance(identity.image, str | Path):
         return Path(identity.image).name
     return f"identity {number}"

@@ -77,6 +77,7 @@ def fusion_request(order: Order, given: Mapping[int, bytes] | Sequence[bytes]) -
             embedding=np.frombuffer(given[one.given], dtype="<f4") if one.embedded else None,
             weight=one.weight,
             face=one.face,
+            name=one.name,
         )
         for one in order.people
     )

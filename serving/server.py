@@ -20,10 +20,21 @@ GRACE_SECONDS = 10.0  # over the drain, for answers to be sent
 class ListeningServer(uvicorn.Server):
     """uvicorn, but asked to end it first lets the work end, while it still answers."""
 
-    def __init__(self, config: uvicorn.Config, server: Server) -> None:
+    def __init__(self, config: uvicorn.Config, server: Server, listener: socket.socket) -> None:
         super().__init__(config)
         self._server = server
+        self._listener = listener
         self._asked = False
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer until asked to end."""
+        super().run(sockets or [self._listener])
+
+    def wait_started(self) -> bool:
+        """Wait until requests are taken; False where it ended before."""
+        while not self.started and not self.should_exit:
+            time.sleep(0.01)
+        return self.started
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM or Ctrl-C: drain, then end. A second one ends at once."""
@@ -40,42 +51,40 @@ class ListeningServer(uvicorn.Server):
         threading.Thread(target=drain, name="limner-drain", daemon=True).start()
 
 
-def serve(server: Server, on_ready: Callable[[str], None] = lambda url: None) -> None:
-    """Listen until asked to end. on_ready: called with the address once requests are taken.
+def start_listening(server: Server) -> tuple[ListeningServer, str]:
+    """A server that has its address already, and the address; `run` makes it answer.
 
     Raises ServingError where the address cannot be had.
     """
     settings = server.settings
     listener = _listen(settings.host, settings.port)
-    port = listener.getsockname()[1]
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    server.app.state.url = f"http://{shown}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         server.app,
         log_config=None,
-        access_log=False,  # ours has no addresses with pictures or ids in them
+        access_log=False,  # ours has no addresses with ids in them
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=int(settings.drain_seconds + GRACE_SECONDS),
         h11_max_incomplete_event_size=64 << 10,
     )
-    running = ListeningServer(config, server)
-    told = threading.Thread(
-        target=_tell_when_started,
-        args=(running, server, f"http://{shown}:{port}", on_ready),
-        daemon=True,
-    )
-    told.start()
-    running.run(sockets=[listener])
+    return ListeningServer(config, server, listener), server.app.state.url
 
 
-def _tell_when_started(
-    running: uvicorn.Server, server: Server, url: str, on_ready: Callable[[str], None]
-) -> None:
-    while not running.started and not running.should_exit:
-        time.sleep(0.02)
-    if running.started:
-        server.app.state.url = url
-        on_ready(url)
+def serve(server: Server, on_ready: Callable[[str], None] = lambda url: None) -> None:
+    """Listen until asked to end. on_ready: called with the address once requests are taken.
+
+    Raises ServingError where the address cannot be had.
+    """
+    listening, url = start_listening(server)
+
+    def tell() -> None:
+        if listening.wait_started():
+            on_ready(url)
+
+    threading.Thread(target=tell, daemon=True).start()
+    listening.run()
 
 
 def _listen(host: str, port: int) -> socket.socket:

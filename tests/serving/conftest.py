@@ -1,0 +1,147 @@
+"""A real server on a real socket, over the bundle that ships, and photos of drawn people."""
+
+import io
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from fusion import Engine, EngineSettings
+from serving import Limits, Scope, Server, ServerSettings, make_server
+from serving.server import ListeningServer, start_listening
+
+POSTGRES_VARIABLE = "LIMNER_TEST_POSTGRES"
+
+
+@dataclass(frozen=True, eq=False)
+class Running:
+    """A server that listens. url: its address; key: of the tenant "tests", and may do all."""
+
+    url: str
+    key: str
+    server: Server
+
+    def client(self, key: str | None = None, **options: object) -> httpx.Client:
+        """An HTTP client with a key."""
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, **options)  # type: ignore[arg-type]
+
+    def key_of(self, tenant: str, *scopes: Scope, per_minute: int = 100_000) -> str:
+        """A new key of another tenant."""
+        name = f"{tenant}-{os.urandom(4).hex()}"
+        given = scopes or (Scope.READ, Scope.DRAW)
+        return self.server.keys.add(
+            name, tenant=tenant, scopes=given, requests_per_minute=per_minute
+        )[1]
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture(scope="session")
+def engine(mini_bundle: Path) -> Iterator[Engine]:
+    """One engine for the servers of the tests that do not end it."""
+    with Engine.load(mini_bundle, device="cpu") as engine:
+        yield engine.warm()
+
+
+@pytest.fixture(scope="session")
+def start(mini_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts servers in threads of this process; each has a folder and an engine of its own."""
+    begun: list[tuple[ListeningServer, threading.Thread]] = []
+
+    def begin(
+        folder: Path | None = None,
+        bundle: Path = mini_bundle,
+        engine_settings: EngineSettings | None = None,
+        **settings: object,
+    ) -> Running:
+        settings.setdefault("limits", Limits(requests_per_minute=1_000_000))
+        server = make_server(
+            ServerSettings(
+                bundle=str(bundle),
+                device="cpu",
+                port=0,
+                folder=folder or tmp_path_factory.mktemp("server"),
+                **settings,  # type: ignore[arg-type]
+            ),
+            engine_settings=engine_settings,
+        )
+        token = server.keys.add(
+            f"tests-{os.urandom(4).hex()}", tenant="tests", scopes=tuple(Scope)
+        )[1]
+        listening, address = start_listening(server)
+        thread = threading.Thread(target=listening.run, name="tests-server", daemon=True)
+        thread.start()
+        listening.wait_started()
+        begun.append((listening, thread))
+        return Running(address, token, server)
+
+    yield begin
+    for listening, thread in begun:
+        listening.should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def running_server(start: Start) -> Running:
+    """A server for every test that does not mind the others."""
+    return start()
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[bytes]:
+    """PNG photos of four drawn women, from the front."""
+    from cli.drawn import draw, new_people
+
+    look: dict[str, object] = {"hat": False, "view": "front"}
+    drawn = [draw(seed, look, 256).picture for seed in new_people(4, 21, "woman")]
+    return [as_file(picture) for picture in drawn]
+
+
+def as_file(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """A picture's bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of each kind; PostgreSQL where a server is named in the environment."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'limner.db'}"
+        return
+    yield from _postgres()
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """An empty PostgreSQL database."""
+    yield from _postgres()
+
+
+def _postgres() -> Iterator[str]:
+    given = os.environ.get(POSTGRES_VARIABLE)
+    if given is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{POSTGRES_VARIABLE} must name a PostgreSQL server in CI")
+        pytest.skip(f"no PostgreSQL: {POSTGRES_VARIABLE} names none")
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.engine import make_url
+
+    name = f"limner_{os.urandom(6).hex()}"
+    admin = create_engine(given, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(given).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
