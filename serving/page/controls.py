@@ -118,11 +118,14 @@ def _slot(speaker: Speaker, number: int) -> Slot:
             )
             remove = speaker.make(
                 gr.Button, {"value": lambda _: "×"}, size="sm", elem_classes="lm-remove",
-                min_width=0, scale=0, elem_id=f"remove-{number}",
+                min_width=0, scale=0, elem_id=f"remove-{number}", visible=number > 1,
             )  # fmt: skip
         photo = speaker.make(
             gr.Image,
-            {"label": lambda words: words("people.photo", number=number)},
+            {
+                "label": lambda words: words("people.photo", number=number),
+                "placeholder": "people.drop",
+            },
             type="filepath", image_mode=None, show_label=False, height=150, buttons=[],
             sources=["upload", "webcam", "clipboard"], elem_classes="lm-photo",
             elem_id=f"photo-{number}", min_width=0,
@@ -152,14 +155,14 @@ def target_section(speaker: Speaker) -> TargetControls:
             )  # fmt: skip
         with gr.Row(elem_classes="lm-target"):
             photo = speaker.make(
-                gr.Image, {"label": "target.photo"}, type="filepath", image_mode=None,
+                gr.Image, {"label": "target.photo", "placeholder": "people.drop"}, type="filepath", image_mode=None,
                 show_label=False, height=150, buttons=[], elem_classes="lm-photo",
                 sources=["upload", "webcam", "clipboard"], elem_id="target-photo", min_width=0,
             )  # fmt: skip
             with gr.Column(min_width=0, elem_classes="lm-target-side"):
                 strength = speaker.make(
                     gr.Slider, {"label": "target.strength"}, minimum=5, maximum=100, value=85,
-                    step=1, buttons=[], elem_id="strength", container=False, min_width=0,
+                    step=1, buttons=[], elem_id="strength", min_width=0, visible=False,
                 )  # fmt: skip
                 face = speaker.make(
                     gr.Radio, {"label": "people.face"}, choices=[], visible=False, min_width=0,

@@ -117,6 +117,9 @@ def _shares(page: Page, said: Words, data: Data) -> Updates:
 def _wire_target(page: Page) -> None:
     target = page.target
     target.photo.input(lambda: gr.update(value=None, visible=False), None, target.face, **_QUIET)
+    target.photo.change(
+        lambda photo: gr.update(visible=photo is not None), target.photo, target.strength, **_QUIET
+    )
     target.drawn.click(
         lambda: keep(drawn_portraits(1)[0], "drawn-target.png"), None, target.photo, **_QUIET
     )
@@ -236,8 +239,8 @@ def _bundle(said: Words, models: tuple[ModelAnswer, ...]) -> str:
     if not models:
         return ""
     facts = models[0].limner
-    kinds = {"drawn": "page.drawn", "photographed": "page.photographed"}
-    draws = said(kinds[facts.draws]) if facts.draws in kinds else facts.draws
+    kind = f"page.{facts.draws.split()[0]}"
+    draws = said(kind) if said.has(kind) else facts.draws
     return said(
         "page.bundle", name=models[0].id, licence=facts.licence, draws=draws,
         width=facts.size[0], height=facts.size[1],
