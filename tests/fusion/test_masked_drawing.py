@@ -74,9 +74,13 @@ def drawn_latents(
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_the_drawing_is_that_of_diffusers_inpainting(
-    faceid_pipe: StableDiffusionPipeline, scheduler: Any, strength: float
+    faceid_pipe: StableDiffusionPipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    scheduler: Any,
+    strength: float,
 ) -> None:
-    faceid_pipe.scheduler = scheduler.from_config(faceid_pipe.scheduler.config)
+    other = scheduler.from_config(faceid_pipe.scheduler.config)
+    monkeypatch.setattr(faceid_pipe, "scheduler", other)  # it is everyone's
     ours, _ = drawn_latents(faceid_pipe, strength, free_cells())
     inpainting = StableDiffusionInpaintPipeline(
         **faceid_pipe.components, requires_safety_checker=False
@@ -101,9 +105,13 @@ def test_the_drawing_is_that_of_diffusers_inpainting(
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("strength", [0.3, 1.0])
 def test_latents_that_are_not_free_end_as_the_targets(
-    faceid_pipe: StableDiffusionPipeline, scheduler: Any, strength: float
+    faceid_pipe: StableDiffusionPipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    scheduler: Any,
+    strength: float,
 ) -> None:
-    faceid_pipe.scheduler = scheduler.from_config(faceid_pipe.scheduler.config)
+    other = scheduler.from_config(faceid_pipe.scheduler.config)
+    monkeypatch.setattr(faceid_pipe, "scheduler", other)  # it is everyone's
     free = free_cells()
     latents, target = drawn_latents(faceid_pipe, strength, free)
     kept = (free == 0).expand_as(latents)

@@ -84,9 +84,13 @@ def by_engine(
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
 def test_with_faceid_every_bit_is_the_pipelines(
-    faceid_pipe: StableDiffusionPipeline, scheduler: Any, guidance_scale: float
+    faceid_pipe: StableDiffusionPipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    scheduler: Any,
+    guidance_scale: float,
 ) -> None:
-    faceid_pipe.scheduler = scheduler.from_config(faceid_pipe.scheduler.config)
+    other = scheduler.from_config(faceid_pipe.scheduler.config)
+    monkeypatch.setattr(faceid_pipe, "scheduler", other)  # it is everyone's
     theirs = by_pipeline(faceid_pipe, unit(1), guidance_scale)
     ours = by_engine(faceid_pipe, unit(1), guidance_scale)
     assert psnr(theirs, ours) >= 55
@@ -116,8 +120,11 @@ def test_the_identity_scale_is_the_pipelines(faceid_pipe: StableDiffusionPipelin
         faceid_pipe.set_ip_adapter_scale(1.0)
 
 
-def test_ddims_eta_is_the_pipelines(faceid_pipe: StableDiffusionPipeline) -> None:
-    faceid_pipe.scheduler = DDIMScheduler.from_config(faceid_pipe.scheduler.config)
+def test_ddims_eta_is_the_pipelines(
+    faceid_pipe: StableDiffusionPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ddim = DDIMScheduler.from_config(faceid_pipe.scheduler.config)
+    monkeypatch.setattr(faceid_pipe, "scheduler", ddim)
     theirs = by_pipeline(faceid_pipe, unit(3), 2.0, eta=0.7)
     assert np.array_equal(theirs, by_engine(faceid_pipe, unit(3), 2.0, eta=0.7))
 
