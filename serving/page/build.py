@@ -60,7 +60,8 @@ def build(api: PortraitApi, path: str) -> gr.Blocks:
         delete_cache=(_CACHE_LOOKED_AFTER_SECONDS, _CACHE_KEPT_SECONDS),
         fill_width=True,
     ) as blocks:
-        language = gr.State(DEFAULT_LANGUAGE)
+        # A state never reaches the browser, and the browser must know the language too.
+        language = gr.Textbox(DEFAULT_LANGUAGE, visible="hidden", elem_id="language-now")
         switch, theme, leave = _header(speaker, path)
         with gr.Row(elem_classes="lm-main", equal_height=False):
             with gr.Column(elem_classes="lm-left", min_width=0):
@@ -111,8 +112,7 @@ def _header(speaker: Speaker, path: str) -> tuple[Any, Any, Any]:
 
 def _wordmark(said: Words) -> str:
     return (
-        '<div class="lm-wordmark"><h1>Limner</h1>'
-        f"<span>{escape(said('page.tagline'))}</span></div>"
+        f'<div class="lm-wordmark"><h1>Limner</h1><span>{escape(said("page.tagline"))}</span></div>'
     )
 
 

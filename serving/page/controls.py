@@ -14,7 +14,7 @@ from serving.page.markup.pieces import heading
 from serving.page.markup.plan import plan
 from serving.page.speaker import Speaker
 from serving.page.wish import ACCESSORIES, MOST_PEOPLE, OPEN, WITH, WITHOUT
-from serving.page.words import Words, presets
+from serving.page.words import Preset, Words, presets
 
 # What the mini bundle draws, in the order a person would say it.
 FIRST: Final = (
@@ -103,7 +103,7 @@ def people_section(speaker: Speaker) -> PeopleControls:
                 gr.Button, {"value": "people.add"}, elem_classes="lm-add", elem_id="add-person",
                 min_width=0,
             )  # fmt: skip
-        shares = gr.HTML("", elem_classes="lm-bare")
+        shares = speaker.make(gr.HTML, {"value": lambda words: people_markup.shares_bar(words, [])})
         shown = gr.State(1)
     return PeopleControls(slots, shares, add, drawn, shown)
 
@@ -155,8 +155,8 @@ def target_section(speaker: Speaker) -> TargetControls:
             )  # fmt: skip
         with gr.Row(elem_classes="lm-target"):
             photo = speaker.make(
-                gr.Image, {"label": "target.photo", "placeholder": "people.drop"}, type="filepath", image_mode=None,
-                show_label=False, height=150, buttons=[], elem_classes="lm-photo",
+                gr.Image, {"label": "target.photo", "placeholder": "people.drop"},
+                type="filepath", image_mode=None, show_label=False, height=150, buttons=[], elem_classes="lm-photo",
                 sources=["upload", "webcam", "clipboard"], elem_id="target-photo", min_width=0,
             )  # fmt: skip
             with gr.Column(min_width=0, elem_classes="lm-target-side"):
@@ -183,15 +183,7 @@ def look_section(speaker: Speaker) -> LookControls:
                 elem_id="clear-look", min_width=0, scale=0,
             )  # fmt: skip
         with gr.Row(elem_classes="lm-presets"):
-            looks = tuple(
-                speaker.make(
-                    gr.Button,
-                    {"value": lambda words, look=look: look.titles[words.language]},
-                    size="sm", elem_classes="lm-preset", elem_id=f"look-{look.name}",
-                    min_width=0, scale=0,
-                )  # fmt: skip
-                for look in presets()
-            )
+            looks = tuple(_preset(speaker, look) for look in presets())
         text = speaker.make(
             gr.Textbox, {"label": "look.words", "placeholder": "look.words_hint"},
             lines=2, max_lines=6, elem_id="words", elem_classes="lm-words",
@@ -207,6 +199,13 @@ def look_section(speaker: Speaker) -> LookControls:
                     if key not in FIRST:
                         controls[key] = _attribute(speaker, described[key])
     return LookControls(controls, text, prompt, looks, clear)
+
+
+def _preset(speaker: Speaker, look: Preset) -> Any:
+    return speaker.make(
+        gr.Button, {"value": lambda words: look.titles[words.language]}, size="sm",
+        elem_classes="lm-preset", elem_id=f"look-{look.name}", min_width=0, scale=0,
+    )  # fmt: skip
 
 
 def _attribute(speaker: Speaker, described: AttributeDescription) -> Any:
@@ -265,7 +264,10 @@ def advanced_section(speaker: Speaker) -> AdvancedControls:
         )  # fmt: skip
         size = speaker.make(
             gr.Dropdown,
-            {"label": "advanced.size", "choices": lambda words: [(words("advanced.size_own"), OPEN)]},
+            {
+                "label": "advanced.size",
+                "choices": lambda words: [(words("advanced.size_own"), OPEN)],
+            },
             value=OPEN, elem_id="size", min_width=0,
         )  # fmt: skip
         likeness = _slider(speaker, "likeness", 0, 0.9, 0, 0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import gradio as gr
@@ -66,9 +67,7 @@ def _wire_people(page: Page) -> None:
                 slot, behind = slots[index], slots[index + 1] if index + 1 < shown else None
                 updates[slot.photo] = gr.update(value=data[behind.photo] if behind else None)
                 weight = data[behind.weight] if behind else 50
-                updates[slot.weight] = gr.update(
-                    value=weight, visible=updates[people.shown] > 1
-                )
+                updates[slot.weight] = gr.update(value=weight, visible=updates[people.shown] > 1)
                 updates[slot.face] = gr.update(value=None, visible=False)
             return updates
 
@@ -91,11 +90,10 @@ def _wire_people(page: Page) -> None:
     people.drawn.click(drawn, None, everything, **_QUIET)
     for number, slot in enumerate(slots, 1):
         slot.remove.click(remove(number), reader.of_people, everything, **_QUIET)
-        slot.photo.input(
-            lambda: gr.update(value=None, visible=False), None, slot.face, **_QUIET
-        )
+        slot.photo.input(lambda: gr.update(value=None, visible=False), None, slot.face, **_QUIET)
     gr.on(
-        [event for s in slots for event in (s.photo.change, s.weight.change)] + [people.shown.change],
+        [event for s in slots for event in (s.photo.change, s.weight.change)]
+        + [people.shown.change],
         told,
         reader.of_people | {page.language},
         [people.shares, *(slot.caption for slot in slots)],
@@ -106,7 +104,8 @@ def _wire_people(page: Page) -> None:
 
 def _shares(page: Page, said: Words, data: Data) -> Updates:
     given = shares(page.reader.people(data))
-    updates: Updates = {page.people.shares: people_markup.shares_bar(said, given)}
+    bar = people_markup.shares_bar(said, given)
+    updates: Updates = {page.people.shares: gr.update(value=bar, visible=bool(bar))}
     only = sum(share is not None for share in given) < 2
     for number, slot in enumerate(page.people.slots, 1):
         share = given[number - 1] if number <= len(given) and not only else None
@@ -156,7 +155,11 @@ def _wire_look(page: Page, api: PortraitApi) -> None:
         lambda: {**fill({})(), look.text: ""}, None, [*controls.values(), look.text], **_QUIET
     )
     gr.on(
-        [look.text.change, *(control.change for control in controls.values()), page.language.change],
+        [
+            look.text.change,
+            *(control.change for control in controls.values()),
+            page.language.change,
+        ],
         planned,
         reader.of_words | {page.language},
         look.plan,
@@ -167,21 +170,16 @@ def _wire_look(page: Page, api: PortraitApi) -> None:
 
 def _wire_advanced(page: Page) -> None:
     how = page.advanced
-    for control, shows, when in (
-        (how.steps, [how.steps_number], "fixed"),
-        (how.seed, [how.seed_number], "seed_fixed"),
-        (how.own_scales, [how.guidance, how.identity], True),
-    ):
-        control.change(
-            lambda value, when=when, count=len(shows): (
-                [gr.update(visible=value == when)] * count
-                if count > 1
-                else gr.update(visible=value == when)
-            ),
-            control,
-            shows,
-            **_QUIET,
-        )
+
+    def showing(when: object, *shown: Any) -> Any:
+        def handler(value: object) -> Updates:
+            return {control: gr.update(visible=value == when) for control in shown}
+
+        return {"fn": handler, "outputs": list(shown), **_QUIET}
+
+    how.steps.change(inputs=how.steps, **showing("fixed", how.steps_number))
+    how.seed.change(inputs=how.seed, **showing("seed_fixed", how.seed_number))
+    how.own_scales.change(inputs=how.own_scales, **showing(True, how.guidance, how.identity))
 
 
 def _wire_language(page: Page, api: PortraitApi) -> None:
@@ -194,10 +192,8 @@ def _wire_language(page: Page, api: PortraitApi) -> None:
         }
         updates[page.language] = said.language
         models: tuple[ModelAnswer, ...] = ()
-        try:
+        with suppress(ApiProblem):  # the footer can do without; what cannot will say so itself
             models = await api.models(key_of(request))
-        except ApiProblem:
-            pass  # the footer can do without; what cannot will say so itself
         updates[page.footer] = footer_of(said, _bundle(said, models))
         updates[page.advanced.size] = gr.update(
             label=said("advanced.size"), choices=_sizes(said, models)
@@ -210,7 +206,7 @@ def _wire_language(page: Page, api: PortraitApi) -> None:
         return await speak(words(language), request)
 
     async def switch(language: str, request: gr.Request) -> Updates:
-        return await speak(words(other_language(words(language).language)), request)  # type: ignore[arg-type]
+        return await speak(words(other_language(chosen_language(language, None))), request)
 
     def again(data: Data) -> Updates:
         said = words(data[page.language])

@@ -74,9 +74,9 @@ def result_section(speaker: Speaker) -> ResultControls:
                         {"value": lambda words: heading("", words("result.compare_empty"))},
                     )
             pictures = speaker.make(
-                gr.Gallery, {"label": "result.gallery"}, show_label=False, columns=4, rows=1,
+                gr.Gallery, {"label": "result.gallery"}, show_label=False, columns=4,
                 allow_preview=False, buttons=[], interactive=False, visible=False,
-                elem_classes="lm-strip", elem_id="pictures", height=112, object_fit="cover",
+                elem_classes="lm-strip", elem_id="pictures", object_fit="cover",
             )  # fmt: skip
             with gr.Row(elem_classes="lm-actions"):
                 download = speaker.make(
@@ -95,7 +95,7 @@ def result_section(speaker: Speaker) -> ResultControls:
     with gr.Column(visible=False, elem_classes="lm-card", elem_id="history") as history_card:
         speaker.make(gr.HTML, {"value": lambda words: heading(words("result.history"))})
         history = speaker.make(
-            gr.Gallery, {"label": "result.history"}, show_label=False, columns=6, height=96,
+            gr.Gallery, {"label": "result.history"}, show_label=False, columns=6,
             allow_preview=False, buttons=[], interactive=False, elem_classes="lm-strip",
             object_fit="cover",
         )  # fmt: skip

@@ -48,7 +48,7 @@ PAGE_POLICY: Final = "; ".join(
 )
 LOGIN_POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -112,7 +112,9 @@ class PageGuard:
         except ApiProblem:
             return JSONResponse({"error": "keys cannot be checked just now"}, 503)
         if scope["method"] in _SAFE:
-            return RedirectResponse(scope.get("root_path", "").removesuffix("/") + self._login, 303)
+            # Inside a mount root_path has the mount in it; this is what it was outside.
+            root = str(scope.get("app_root_path", "")).removesuffix("/")
+            return RedirectResponse(root + self._login, 303)
         return JSONResponse({"error": "sign in first"}, 401)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -23,6 +23,7 @@ from serving.page.guard import (
     with_headers,
 )
 from serving.page.words import (
+    ICON,
     LANGUAGE_COOKIE,
     LANGUAGES,
     Language,
@@ -82,12 +83,12 @@ class Login:
         return await self._with_key(request, _pasted(body))
 
     async def _state(self, request: Request) -> Response:
-        """204 for who is signed in: a link from elsewhere comes without the (strict) cookie."""
+        """Whether a visitor is signed in: a link from elsewhere comes without the strict cookie."""
         try:
             known = await self._check.is_valid(key_of(request.headers))
         except ApiProblem:
             known = False
-        return Response(status_code=204 if known else 403)
+        return JSONResponse({"known": known})
 
     async def _leave(self, request: Request) -> Response:
         answer = _to(request, f"{self._path}/login")
@@ -119,7 +120,9 @@ class Login:
             wanted or request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")
         )
         say = words(language)
-        notice = f'<p class="notice" role="alert">{html.escape(say(problem))}</p>'
+        notice = ""
+        if problem:
+            notice = f'<p class="notice" role="alert">{html.escape(say(problem))}</p>'
         return HTMLResponse(
             Template(static_text("login.html")).substitute(
                 language="zh-CN" if language == "zh" else "en",
@@ -131,7 +134,8 @@ class Login:
                 hint=html.escape(say("login.hint")),
                 other=other_language(language),
                 other_name=html.escape(say("page.language")),
-                notice=notice if problem else "",
+                icon=ICON,
+                notice=notice,
                 home=html.escape(_root(request) + self._path),
             ),
             status,

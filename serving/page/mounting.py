@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.routing import Mount
 
 from serving.page.client import PortraitApi
+from serving.page.front import Front
 from serving.page.guard import KeyCheck, PageGuard
 from serving.page.login import Login
 
@@ -29,7 +30,7 @@ def mount(app: FastAPI, api: Callable[[], str], path: str) -> FastAPI:
     from gradio import mount_gradio_app
 
     from serving.page.build import build
-    from serving.page.theme import head, style_sheet, theme
+    from serving.page.theme import style_sheet, theme
 
     client = PortraitApi(api)
     check = KeyCheck(client)
@@ -49,11 +50,10 @@ def mount(app: FastAPI, api: Callable[[], str], path: str) -> FastAPI:
         pwa=False,
         theme=theme(),
         css=style_sheet(),
-        head=head(),
     )
     guarded = [r for r in app.router.routes if isinstance(r, Mount) and r.path == path]
     if len(guarded) != 1:
         raise RuntimeError(f"the page is not where it was mounted, at {path}")
     # Around the mounted application itself: whatever way leads to it leads through the guard.
-    guarded[0].app = PageGuard(guarded[0].app, check=check, login=f"{path}/login")
+    guarded[0].app = PageGuard(Front(guarded[0].app), check=check, login=f"{path}/login")
     return app

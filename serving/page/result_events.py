@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -83,10 +83,8 @@ def _wire_painting(page: Page, api: PortraitApi) -> None:
 
     async def stop(portrait_id: str, request: gr.Request) -> None:
         if portrait_id:
-            try:
+            with suppress(ApiProblem):  # it was done already, or the stream tells what is wrong
                 await api.forget(key_of(request), portrait_id)
-            except ApiProblem:
-                pass  # it was done already, or the stream tells what is wrong
 
     people = page.people.slots
     page.paint.click(
@@ -98,6 +96,7 @@ def _wire_painting(page: Page, api: PortraitApi) -> None:
         ],
         **_QUIET,
     )  # fmt: skip
+    page.paint.click(None, None, None, js="() => { window.limnerShow('result'); }", **_QUIET)
     page.stop.click(stop, result.running, None, **_QUIET)
 
 
@@ -149,7 +148,7 @@ def _refused(page: Page, said: Words, wish: Wish, problem: ApiProblem) -> Update
         slot = slot_of_identity(wish, int(number[1]) - 1) if number else None
         photo = wish.people[slot].photo if slot is not None else wish.target
         face = page.people.slots[slot].face if slot is not None else page.target.face
-        options = [(said("people.face_number", number=n), n) for n in range(1, len(boxes) + 1)]
+        options = [(str(n), n) for n in range(1, len(boxes) + 1)]
         updates[face] = gr.update(choices=options, visible=True, label=said("people.face"))
         inner = _faces(photo, boxes)
         advice = said("notice.choose_face")

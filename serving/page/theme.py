@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's theme in our colours, our style sheet, and what runs in the head."""
+"""How the page looks: Gradio's theme in our colours, and our style sheet."""
 
 from __future__ import annotations
 
@@ -119,11 +119,3 @@ def theme() -> Any:
 def style_sheet() -> str:
     """Our own style sheet."""
     return static_text("page.css")
-
-
-def head() -> str:
-    """What stands in the page's head: theme and language are settled before anything is seen."""
-    return (
-        '<meta name="robots" content="noindex">'
-        f"<script>{static_text('page.js')}</script>"
-    )

@@ -1,4 +1,4 @@
-"""What the page says, in English and Chinese: texts, attributes' values and named looks, as data."""
+"""What the page says, in English and Chinese: texts, values of attributes, named looks; data."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 DEFAULT_LANGUAGE: Final[Language] = "en"
 LANGUAGE_COOKIE: Final = "limner_language"
 
+# An L, so that no browser goes looking for an icon elsewhere.
+ICON: Final = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect "
+    "width='32' height='32' rx='9' fill='%239a3f2b'/%3E%3Cpath d='M11 7v17h11' fill='none' "
+    "stroke='%23fffaf5' stroke-width='3.4' stroke-linecap='round' stroke-linejoin='round'/%3E"
+    "%3C/svg%3E"
+)
 _FIRST_OF_TWO: Final = re.compile(r"\s*([a-zA-Z]{1,8})")
 
 

@@ -30,7 +30,7 @@ def account(words: Words, portrait: PortraitAnswer, index: int, slots: Sequence[
         f"{likeness(words, picture, slots)}"
         f"{_cost(words, portrait.usage) if portrait.usage else ''}"
         f"{_trace(words, portrait.trace)}"
-        f"{plan(words, portrait.prompt) if portrait.prompt else ''}"
+        f"{_said(words, portrait)}"
         f"{_decisions(words, portrait.decisions)}</div>"
     )
 
@@ -38,10 +38,9 @@ def account(words: Words, portrait: PortraitAnswer, index: int, slots: Sequence[
 def likeness(words: Words, picture: PictureAnswer, slots: Sequence[int]) -> str:
     """A bar for each person."""
     title = f"<h3>{escape(words('result.likeness'))}</h3>"
-    if not picture.similarity:
-        return f'<section>{title}<p class="lm-faint">{escape(words("result.unmeasured"))}</p></section>'
-    if not picture.face_found:
-        return f'<section>{title}<p class="lm-faint">{escape(words("result.no_face"))}</p></section>'
+    if not picture.similarity or not picture.face_found:
+        why = words("result.no_face" if picture.similarity else "result.unmeasured")
+        return f'<section>{title}<p class="lm-faint">{escape(why)}</p></section>'
     rows = "".join(
         _likeness_row(
             words,
@@ -63,12 +62,13 @@ def _likeness_row(
     words: Words, name: str, slot: int, cosine: float, several: bool, weight: float
 ) -> str:
     level = "strong" if cosine >= _STRONG else "fair" if cosine >= _FAIR else "weak"
+    told = escape(words(f"result.{level}"))
     share = f' <span class="lm-faint">{weight:.0%}</span>' if several else ""
     return (
         f'<div class="lm-like p{slot}" data-cosine="{cosine:.3f}">'
         f'<span class="lm-like-name"><span class="lm-dot"></span>{escape(name)}{share}</span>'
         f'<span class="lm-bar"><i style="width:{max(0.0, min(1.0, cosine)):.1%}"></i></span>'
-        f'<b>{cosine:.2f}</b><span class="lm-level {level}">{escape(words(f"result.{level}"))}</span>'
+        f'<b>{cosine:.2f}</b><span class="lm-level {level}">{told}</span>'
         "</div>"
     )
 
@@ -83,6 +83,15 @@ def _facts(words: Words, picture: PictureAnswer, portrait: PortraitAnswer) -> st
     if picture.attempts > 1:
         facts.append(words("result.attempts", attempts=picture.attempts))
     return f'<p class="lm-facts">{"".join(chip(fact) for fact in facts)}</p>'
+
+
+def _said(words: Words, portrait: PortraitAnswer) -> str:
+    if portrait.prompt is None:
+        return ""
+    return (
+        f"<details><summary>{escape(words('plan.title'))}</summary>"
+        f"{plan(words, portrait.prompt)}</details>"
+    )
 
 
 def _told(words: Words, portrait: PortraitAnswer) -> str:
@@ -105,7 +114,11 @@ def _cost(words: Words, usage: UsageAnswer) -> str:
     )
     baseline = usage.baseline_tokens
     figures = (
-        (human_seconds(usage.seconds), "seconds", ""),
+        (
+            human_seconds(usage.seconds),
+            "seconds",
+            words("cost.painting_note", seconds=human_seconds(usage.denoiser_seconds)),
+        ),
         (
             str(usage.tokens),
             "tokens",

@@ -32,10 +32,8 @@ def _cost(words: Words, answer: PromptAnswer) -> str:
     pieces = [chip(words("plan.tokens", tokens=answer.tokens), "strong")]
     if answer.baseline_tokens > answer.tokens:
         saved = round(100 * (1 - answer.tokens / answer.baseline_tokens))
-        pieces.append(
-            f'<span class="lm-faint">{escape(words("plan.instead", baseline=answer.baseline_tokens))}'
-            "</span>"
-        )
+        instead = words("plan.instead", baseline=answer.baseline_tokens)
+        pieces.append(f'<span class="lm-faint">{escape(instead)}</span>')
         pieces.append(chip(words("plan.saved", percent=saved), "good"))
     return f'<span class="lm-plan-cost">{"".join(pieces)}</span>'
 

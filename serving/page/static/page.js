@@ -17,7 +17,8 @@
     apply();
     watch.observe(document.body, { attributes: true, attributeFilter: ["class"] });
   };
-  document.body ? begin() : addEventListener("DOMContentLoaded", begin);
+  if (document.body) begin();
+  else addEventListener("DOMContentLoaded", begin);
   window.limnerTheme = () => {
     localStorage.setItem("limner-theme", wanted() === "dark" ? "light" : "dark");
     apply();
@@ -36,4 +37,9 @@ window.limnerUnfold = (id) => {
   const fold = document.querySelector(`#${id} button.label-wrap:not(.open)`);
   fold?.click();
   document.getElementById(id)?.scrollIntoView({ behavior: "smooth", block: "center" });
+};
+window.limnerShow = (id) => {
+  const card = document.getElementById(id);
+  const top = card?.getBoundingClientRect().top ?? 0;
+  if (top < 0 || top > innerHeight * 0.4) card?.scrollIntoView({ behavior: "smooth", block: "start" });
 };
