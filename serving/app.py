@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from fusion import Engine, EngineSettings
 from models import open_bundle
@@ -230,13 +231,17 @@ def _answer_failures(app: FastAPI) -> None:
             return error_response(
                 NotFound("unknown_url", f"there is nothing for {request.method} at this address")
             )
-        answer = BadRequest(
-            "method_not_allowed" if error.status_code == 405 else "invalid_request",
-            f"{request.method} is not for this address"
-            if error.status_code == 405
-            else f"the request cannot be read: {error.detail}",
-            headers=dict(error.headers or {}),
-        )
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods_at(app, request))
+            answer = BadRequest(
+                "method_not_allowed",
+                f"{request.method} is not for this address: {headers['Allow']} is",
+                headers=headers,
+            )
+        else:
+            said = f"the request cannot be read: {error.detail}"
+            answer = BadRequest("invalid_request", said, headers=headers)
         response = error_response(answer)
         response.status_code = error.status_code
         return response
@@ -245,6 +250,17 @@ def _answer_failures(app: FastAPI) -> None:
         app.add_exception_handler(kind, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
+
+
+def _methods_at(app: FastAPI, request: Request) -> list[str]:
+    """All methods of the address; Starlette names those of its first route only."""
+    found = {
+        method
+        for route in app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    }
+    return sorted(found)
 
 
 def _describe_keys(app: FastAPI) -> None:

@@ -20,9 +20,12 @@ from serving.packet import Order, OrderedPerson
 from serving.wire import (
     Answer,
     DrawingSettings,
+    Flag,
     OutputFormat,
     Person,
     PortraitAnswer,
+    Real,
+    Whole,
     Words,
     read_size,
 )
@@ -42,21 +45,21 @@ class ImageSettings(DrawingSettings):
 
     prompt: Annotated[Words, Field(min_length=1)]
     model: str | None = None
-    n: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = None
+    n: Annotated[Whole, Field(ge=1, le=MOST_IMAGES)] | None = None
     size: Annotated[str, Field(max_length=32)] | None = None
     quality: Quality | None = None
     background: Literal["transparent", "opaque", "auto"] | None = None
     output_format: Literal["png", "jpeg", "webp", "gif", "svg"] | None = None
-    output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
+    output_compression: Annotated[Whole, Field(ge=0, le=100)] | None = None
     response_format: Literal["b64_json", "url"] | None = None
     moderation: Literal["low", "auto"] | None = None
     style: Literal["vivid", "natural"] | None = None
     user: Annotated[str, Field(max_length=512)] | None = None
     safety_identifier: Annotated[str, Field(max_length=512)] | None = None
     complexity: Literal["low", "medium", "high"] | None = None
-    stream: bool | None = None
-    partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
-    optimize: bool = True
+    stream: Flag | None = None
+    partial_images: Annotated[Whole, Field(ge=0, le=3)] | None = None
+    optimize: Flag = True
 
 
 class GenerationRequest(ImageSettings):
@@ -75,7 +78,7 @@ class EditRequest(ImageSettings):
 
     input_fidelity: Literal["high", "low"] | None = None
     image_roles: Annotated[list[ImageRole], Field(max_length=16)] | None = None
-    weights: Annotated[list[float], Field(max_length=16)] | None = None
+    weights: Annotated[list[Real], Field(max_length=16)] | None = None
 
 
 class TokenDetails(Answer):

@@ -119,7 +119,7 @@ async def _answer(here: Context, request: Request, ask: Asked, kind: str, stream
     except ClientLeft:
         return Response(status_code=LEFT)
     answer = images_answer(outcome, portrait_answer(outcome.job, None))
-    return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 async def _stream(

@@ -1,4 +1,4 @@
-"""/v1/portraits: the whole request, one or many, waited for, streamed or looked up."""
+"""/v1/portraits, /v1/portrait-batches: one or many, waited for, streamed or looked up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from serving.wire import (
     PortraitRequest,
 )
 
-router = APIRouter(prefix="/v1/portraits", tags=["Portraits"])
+router = APIRouter(prefix="/v1", tags=["Portraits"])
 LEFT: Final = 499  # nobody is there to read it
 JobId = Annotated[str, Path(pattern=r"^portrait_[0-9a-f]{28}$", description="Of the request")]
 _STREAM: Final = {
@@ -61,7 +61,7 @@ class PortraitEvent(Answer):
 
 
 @router.post(
-    "",
+    "/portraits",
     response_model=PortraitAnswer,
     responses={
         200: _STREAM,
@@ -89,7 +89,7 @@ async def draw(
 
 
 @router.post(
-    "/batch",
+    "/portrait-batches",
     response_model=PortraitList,
     responses={202: {"description": "Accepted, with `wait` off", "model": PortraitList}},
 )
@@ -121,7 +121,7 @@ async def draw_batch(wish: Annotated[PortraitBatch, Body()], here: Here, key: Pa
     return _json(PortraitList(data=tuple(answers)), 200 if wish.wait else 202)
 
 
-@router.get("", response_model=PortraitList)
+@router.get("/portraits", response_model=PortraitList)
 async def latest(
     here: Here, key: Reader, limit: Annotated[int, Query(ge=1, le=100)] = 20
 ) -> Response:
@@ -130,14 +130,14 @@ async def latest(
     return _json(PortraitList(data=tuple(portrait_answer(job, None) for job in jobs)))
 
 
-@router.get("/{job_id}", response_model=PortraitAnswer)
+@router.get("/portraits/{job_id}", response_model=PortraitAnswer)
 async def look_up(job_id: JobId, here: Here, key: Reader, images: bool = True) -> Response:
     """How far a request is, and its pictures once they are drawn."""
     return _json(await _shown(here, job_id, key.tenant, images))
 
 
 @router.get(
-    "/{job_id}/images/{number}",
+    "/portraits/{job_id}/images/{number}",
     response_class=Response,
     responses={
         200: {
@@ -160,14 +160,14 @@ async def picture(
     return Response(drawn[number], media_type=job.packet.report.pictures[number].media_type)
 
 
-@router.get("/{job_id}/events", response_class=Response, responses={200: _STREAM})
+@router.get("/portraits/{job_id}/events", response_class=Response, responses={200: _STREAM})
 async def follow(job_id: JobId, here: Here, key: Reader) -> Response:
     """Follow a request that was accepted before; leaving does not stop it."""
     await _job(here, job_id, key.tenant)
     return EventStream(_events(here, await here.desk.join(job_id), follows=True))
 
 
-@router.delete("/{job_id}", response_model=Forgotten)
+@router.delete("/portraits/{job_id}", response_model=Forgotten)
 async def forget(job_id: JobId, here: Here, key: Painter) -> Response:
     """Stop a request within one denoising step, and forget it with all its pictures."""
     await _job(here, job_id, key.tenant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 
 from fusion import Stage
 from serving.errors import ErrorBody
@@ -15,11 +15,16 @@ MAX_NAMES: Final = 64  # attributes in one request
 
 OutputFormat = Literal["png", "jpeg", "webp"]
 Words = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+# JSON has its own types: 0 is no truth value, "5" no number.
+Flag = Annotated[bool, Strict()]
+Whole = Annotated[int, Strict()]
+Real = Annotated[float, Strict()]
 _Name = Annotated[str, StringConstraints(max_length=64)]
 _Value = Annotated[str, StringConstraints(max_length=200)]
+_Number = Annotated[Real, Field(ge=-1e6, le=1e6)]
 AttributeValue = (
-    bool
-    | Annotated[int, Field(ge=-1000, le=1000)]
+    Flag
+    | Annotated[Whole, Field(ge=-1000, le=1000)]
     | _Value
     | Annotated[list[_Value], Field(max_length=16)]
     | None
@@ -66,19 +71,19 @@ class DrawingSettings(Wire):
 
     attributes: Annotated[dict[_Name, AttributeValue], Field(max_length=MAX_NAMES)] | None = None
     negative_prompt: Words | None = None
-    steps: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    guidance_scale: float | None = None
-    identity_scale: float | None = None
-    strength: float | None = None
-    seed: Annotated[int, Field(ge=0, le=2**62)] | None = None
-    target_face: Annotated[int, Field(ge=1, le=1000)] | None = None
-    min_identity: float | None = None
-    max_retries: Annotated[int, Field(ge=0, le=10)] = 3
-    verify: bool = True
+    steps: Annotated[Whole, Field(ge=1)] | Literal["auto"] = "auto"
+    guidance_scale: Real | None = None
+    identity_scale: Real | None = None
+    strength: Real | None = None
+    seed: Annotated[Whole, Field(ge=0, le=2**62)] | None = None
+    target_face: Annotated[Whole, Field(ge=1, le=1000)] | None = None
+    min_identity: Real | None = None
+    max_retries: Annotated[Whole, Field(ge=0, le=10)] = 3
+    verify: Flag = True
     scheduler: Literal["ddim", "dpm++2m", "euler", "unipc"] | None = None
-    eta: float = 0.0
+    eta: Real = 0.0
     mode: Literal["exact", "fast"] = "exact"
-    guidance_interval: tuple[float, float] | None = None
+    guidance_interval: tuple[Real, Real] | None = None
 
 
 class Person(Wire):
@@ -88,9 +93,9 @@ class Person(Wire):
     """
 
     image: str | None = None
-    embedding: Annotated[list[float], Field(min_length=512, max_length=512)] | None = None
-    weight: Annotated[float, Field(ge=0, le=1e6)] = 1.0
-    face: Annotated[int, Field(ge=1, le=1000)] | None = None
+    embedding: Annotated[list[_Number], Field(min_length=512, max_length=512)] | None = None
+    weight: Annotated[Real, Field(ge=0, le=1e6)] = 1.0
+    face: Annotated[Whole, Field(ge=1, le=1000)] | None = None
 
 
 class PortraitSpecification(DrawingSettings):
@@ -103,25 +108,25 @@ class PortraitSpecification(DrawingSettings):
     text: Words | None = None
     prompt: Words | None = None
     size: Size | None = None
-    count: Annotated[int, Field(ge=1, le=16)] = 1
-    previews: Annotated[int, Field(ge=0, le=20)] = 0
+    count: Annotated[Whole, Field(ge=1, le=16)] = 1
+    previews: Annotated[Whole, Field(ge=0, le=20)] = 0
     output_format: OutputFormat = "png"
-    output_compression: Annotated[int, Field(ge=1, le=100)] = 95
+    output_compression: Annotated[Whole, Field(ge=1, le=100)] = 95
 
 
 class PortraitRequest(PortraitSpecification):
     """One portrait. stream: tell what happens as server-sent events. wait: for the result (else
     the answer is at once, and GET /v1/portraits/{id} tells how far it is)."""
 
-    stream: bool = False
-    wait: bool = True
+    stream: Flag = False
+    wait: Flag = True
 
 
 class PortraitBatch(Wire):
     """Several portraits, drawn together; each is accepted, or none is."""
 
     requests: Annotated[list[PortraitSpecification], Field(min_length=1, max_length=64)]
-    wait: bool = False
+    wait: Flag = False
 
 
 class OptimizeRequest(Wire):
@@ -129,7 +134,7 @@ class OptimizeRequest(Wire):
 
     attributes: Annotated[dict[_Name, AttributeValue], Field(max_length=MAX_NAMES)] | None = None
     text: Words | None = None
-    budget: Annotated[int, Field(ge=1, le=75)] = 75
+    budget: Annotated[Whole, Field(ge=1, le=75)] = 75
 
 
 class DecisionAnswer(Answer):

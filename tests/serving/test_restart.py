@@ -1,0 +1,141 @@
+"""What a server has accepted is not lost, however it ends; what it has delivered is not redrawn."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from openai import OpenAI
+
+from tests.serving.processes import ServerProcess
+
+JOBS = 10
+STEPS = 30
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server whose drain is far too short for what it will have to do."""
+    database = None
+    if request.param == "postgresql":
+        database = request.getfixturevalue("postgres_url")
+    server = ServerProcess(tmp_path, "--drain-seconds", "0.5", database=database)
+    yield server.start()
+    if server.process is not None:
+        server.kill()
+
+
+def accept(client: httpx.Client, count: int) -> list[str]:
+    """Have portraits accepted that nobody waits for."""
+    ids = []
+    for number in range(count):
+        answer = client.post(
+            "/v1/portraits",
+            json={"attributes": {"age": 20 + number}, "steps": STEPS, "wait": False},
+        )
+        assert answer.status_code == 202, answer.text
+        ids.append(answer.json()["id"])
+    return ids
+
+
+def all_ended(client: httpx.Client, ids: list[str]) -> dict[str, dict[str, object]]:
+    """Wait until every one of them has ended; their answers."""
+    deadline, answers = time.monotonic() + 120, dict[str, dict[str, object]]()
+    while len(answers) < len(ids):
+        assert time.monotonic() < deadline, f"{len(answers)} of {len(ids)} have ended"
+        for one in ids:
+            if one not in answers:
+                answer = client.get(f"/v1/portraits/{one}")
+                assert answer.status_code == 200, f"{one} was lost: {answer.text}"
+                if answer.json()["status"] not in ("queued", "running"):
+                    answers[one] = answer.json()
+        time.sleep(0.1)
+    return answers
+
+
+def some_completed(client: httpx.Client, ids: list[str]) -> dict[str, dict[str, object]]:
+    """Wait until some but not all are completed; those."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answers = [client.get(f"/v1/portraits/{one}").json() for one in ids]
+        done = {one["id"]: one for one in answers if one["status"] == "completed"}
+        if done:
+            return done
+        time.sleep(0.02)
+    raise AssertionError("none was completed")
+
+
+def test_nothing_accepted_is_lost_over_a_kill_and_nothing_delivered_is_drawn_twice(
+    process: ServerProcess,
+) -> None:
+    with process.client() as client:
+        ids = accept(client, JOBS)
+        delivered = some_completed(client, ids)
+        process.kill()
+        assert len(delivered) < JOBS, "it was killed under load"
+        process.start()
+        answers = all_ended(client, ids)
+        assert {one["status"] for one in answers.values()} == {"completed"}
+        for one, before in delivered.items():
+            assert answers[one] == before, "what was delivered is as it was, to the byte"
+        drawn_since = process.metric("limner_pictures_total")
+        assert drawn_since <= JOBS - len(delivered), "none of them was drawn again"
+        resumed = [one for one in answers.values() if one["tries"] == 2]
+        assert resumed, "some were under way when the server was killed"
+        assert max(int(str(one["tries"])) for one in answers.values()) == 2
+
+
+def test_nothing_accepted_is_lost_over_a_termination_under_load(process: ServerProcess) -> None:
+    results: list[object] = []
+
+    def ask(number: int) -> None:
+        with OpenAI(base_url=f"{process.url}/v1", api_key=process.key, max_retries=12) as patient:
+            results.append(
+                patient.images.generate(
+                    prompt="a man", extra_body={"steps": STEPS, "attributes": {"age": number}}
+                )
+            )
+
+    with process.client() as client:
+        ids = accept(client, JOBS)
+        waiting = [threading.Thread(target=ask, args=(30 + number,)) for number in range(3)]
+        for one in waiting:
+            one.start()
+        some_completed(client, ids)
+        said = process.terminate()
+        assert "Traceback" not in said, said
+        process.start()
+        answers = all_ended(client, ids)
+        assert {one["status"] for one in answers.values()} == {"completed"}
+        for one in waiting:
+            one.join()
+    assert len(results) == 3, "who waited has got an answer, over the restart"
+    ours = {one.model_extra["limner"]["id"] for one in results}  # type: ignore[attr-defined]
+    assert len(ours) == 3
+    with process.client() as client:
+        listed = client.get("/v1/portraits", params={"limit": 100}).json()["data"]
+    assert len(listed) == JOBS + 3, "a retry over the restart made no request of its own"
+
+
+def test_a_request_over_which_the_server_dies_again_and_again_is_given_up(
+    tmp_path: Path,
+) -> None:
+    process = ServerProcess(tmp_path).start()
+    with process.client() as client:
+        answer = client.post("/v1/portraits", json={"steps": 150, "count": 16, "wait": False})
+        job_id = answer.json()["id"]
+        for _ in range(3):
+            deadline = time.monotonic() + 30
+            while client.get(f"/v1/portraits/{job_id}").json()["status"] != "running":
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.kill()
+            process.start()
+        ended = all_ended(client, [job_id])[job_id]
+    process.kill()
+    assert ended["status"] == "failed"
+    error = ended["error"]
+    assert isinstance(error, dict)
+    assert error["code"] == "interrupted"
