@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
+from typing import Any
 
 import gradio as gr
 
@@ -24,9 +24,6 @@ from serving.page.gallery import ResultControls, result_section
 from serving.page.reader import Reader
 from serving.page.speaker import Speaker
 from serving.page.words import DEFAULT_LANGUAGE, Words, words
-
-_CACHE_LOOKED_AFTER_SECONDS: Final = 600
-_CACHE_KEPT_SECONDS: Final = 4 * 3600  # pictures of people lie no longer on the server's disk
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,6 @@ def build(api: PortraitApi, path: str) -> gr.Blocks:
     with gr.Blocks(
         title="Limner",
         analytics_enabled=False,
-        delete_cache=(_CACHE_LOOKED_AFTER_SECONDS, _CACHE_KEPT_SECONDS),
         fill_width=True,
     ) as blocks:
         # A state never reaches the browser, and the browser must know the language too.
@@ -101,7 +97,7 @@ def _header(speaker: Speaker, path: str) -> tuple[Any, Any, Any]:
                 elem_id="language", min_width=0, scale=0,
             )  # fmt: skip
             theme = speaker.make(
-                gr.Button, {"value": lambda _: "◐"}, size="sm", elem_classes="lm-quiet lm-icon",
+                gr.Button, {"value": "page.theme"}, size="sm", elem_classes="lm-quiet lm-icon",
                 elem_id="theme", min_width=0, scale=0,
             )  # fmt: skip
             leave = speaker.make(

@@ -117,7 +117,7 @@ def _slot(speaker: Speaker, number: int) -> Slot:
                 gr.HTML, {"value": lambda words: people_markup.caption(words, number, None)}
             )
             remove = speaker.make(
-                gr.Button, {"value": lambda _: "×"}, size="sm", elem_classes="lm-remove",
+                gr.Button, {"value": "people.remove"}, size="sm", elem_classes="lm-remove",
                 min_width=0, scale=0, elem_id=f"remove-{number}", visible=number > 1,
             )  # fmt: skip
         photo = speaker.make(
@@ -156,8 +156,9 @@ def target_section(speaker: Speaker) -> TargetControls:
         with gr.Row(elem_classes="lm-target"):
             photo = speaker.make(
                 gr.Image, {"label": "target.photo", "placeholder": "people.drop"},
-                type="filepath", image_mode=None, show_label=False, height=150, buttons=[], elem_classes="lm-photo",
-                sources=["upload", "webcam", "clipboard"], elem_id="target-photo", min_width=0,
+                type="filepath", image_mode=None, show_label=False, height=150, buttons=[],
+                elem_classes="lm-photo", sources=["upload", "webcam", "clipboard"],
+                elem_id="target-photo", min_width=0,
             )  # fmt: skip
             with gr.Column(min_width=0, elem_classes="lm-target-side"):
                 strength = speaker.make(
@@ -270,7 +271,11 @@ def advanced_section(speaker: Speaker) -> AdvancedControls:
             },
             value=OPEN, elem_id="size", min_width=0,
         )  # fmt: skip
-        likeness = _slider(speaker, "likeness", 0, 0.9, 0, 0.05)
+        likeness = speaker.make(
+            gr.Slider, {"label": "advanced.likeness", "info": "advanced.likeness_hint"},
+            minimum=0, maximum=0.9, value=0, step=0.05, buttons=[], elem_id="likeness",
+            min_width=0,
+        )  # fmt: skip
         own_scales = speaker.make(
             gr.Checkbox, {"label": "advanced.own_scales"}, value=False, elem_id="own-scales",
             min_width=0, elem_classes="lm-wide",

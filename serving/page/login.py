@@ -63,6 +63,9 @@ class Login:
         request.scope["query_string"] = b""  # so that no access log has the key
         if key is None:
             return _to(request, f"{self._path}/")
+        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            # Somebody else's page may not choose whose key a visitor's pictures go under.
+            return _to(request, f"{self._path}/login")
         return await self._with_key(request, key)
 
     async def _show(self, request: Request) -> Response:

@@ -24,7 +24,7 @@ def account(words: Words, portrait: PortraitAnswer, index: int, slots: Sequence[
     """All there is to tell of picture `index`. slots: of the similarities, from 1, for colours."""
     picture = portrait.images[index]
     return (
-        '<div class="lm-account">'
+        f'<div class="lm-account" data-portrait="{escape(portrait.id)}">'
         f"{_facts(words, picture, portrait)}"
         f"{_told(words, portrait)}"
         f"{likeness(words, picture, slots)}"

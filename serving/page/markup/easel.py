@@ -18,7 +18,8 @@ _BEGINS: Final = {
 _PAINTED: Final = 0.92
 
 _EMPTY: Final = """<svg viewBox="0 0 120 120" aria-hidden="true"><g fill="none"
- stroke="currentColor" stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round"><rect x="30" y="18" width="60"
+ stroke="currentColor" stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round">
+ <rect x="30" y="18" width="60"
  height="66" rx="3"/><path d="M22 88h76M40 88l-10 24M80 88l10 24M60 88v18M60 18V8"/><path
  class="face" d="M60 34c-9 0-14 7-14 15 0 10 7 18 14 18s14-8 14-18c0-8-5-15-14-15zM40 84c2-9 10-13
  20-13s18 4 20 13"/></g></svg>"""
