@@ -43,3 +43,14 @@ window.limnerShow = (id) => {
   const top = card?.getBoundingClientRect().top ?? 0;
   if (top < 0 || top > innerHeight * 0.4) card?.scrollIntoView({ behavior: "smooth", block: "start" });
 };
+// A key that is no longer valid leads back to the door, wherever that comes to light.
+(() => {
+  const fetched = window.fetch;
+  window.fetch = async (...asked) => {
+    const answer = await fetched(...asked);
+    const door = new URL("login", document.baseURI);
+    const shut = answer.status === 401 || (answer.redirected && answer.url === door.href);
+    if (shut && new URL(answer.url).origin === location.origin) location.assign(door);
+    return answer;
+  };
+})();
