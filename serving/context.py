@@ -41,7 +41,7 @@ class Context:
             )
 
 
-def context_of(request: Request) -> Context:
+async def context_of(request: Request) -> Context:  # async: no thread is needed for that
     """The server's."""
     return cast(Context, request.app.state.context)
 
@@ -54,10 +54,10 @@ def key_of(request: Request) -> ApiKey:
 Here = Annotated[Context, Depends(context_of)]
 
 
-def needs(scope: Scope) -> Callable[[Request], ApiKey]:
+def needs(scope: Scope) -> Callable[[Request], Awaitable[ApiKey]]:
     """A dependency: the request's key, which must have the scope. It raises Forbidden."""
 
-    def checked(request: Request) -> ApiKey:
+    async def checked(request: Request) -> ApiKey:
         key = key_of(request)
         if not key.may(scope):
             raise Forbidden(

@@ -223,10 +223,13 @@ class Desk:
             created=time.time(),
             ttl_seconds=self._settings.retention_seconds,
         )
+        if begun := self.runner.idle:  # one write less than to say so later
+            task = task.now(TaskState.RUNNING)
         return JobPacket(
             model=self.engine.name,
             order=order,
             task=PacketTask.of(task),
+            tries=int(begun),
             expires=task.created + self._settings.retention_seconds,
             keep=keep,
         )

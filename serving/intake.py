@@ -22,6 +22,11 @@ from serving.wire import Person
 
 _DATA_URL: Final = re.compile(r"data:([a-z0-9.+/-]*)(;[^,]{0,100})?,", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+# What Pillow tells of a file that says nothing about where, when and by whom it was made.
+_HARMLESS: Final = frozenset(
+    ["dpi", "gamma", "jfif", "jfif_density", "jfif_unit", "jfif_version", "loop", "progression",
+     "progressive", "background", "timestamp", "duration"]
+)  # fmt: skip
 _ADVICE: Final = "give a JPEG, PNG or WebP picture"
 
 
@@ -41,7 +46,8 @@ class Payloads:
         """Check, decode and keep a picture: upright, without metadata. Raises ImageRejected."""
         check_picture_file(name, data, self.limits)
         picture = read_image(data, name, self.limits.picture_pixels)
-        return self._keep(role, name, digest_bytes(data), _plain_png(picture))
+        kept = data if _is_plain(data, picture) else _plain_png(picture)
+        return self._keep(role, name, digest_bytes(data), kept)
 
     def mask(self, name: str, data: bytes) -> int:
         """Keep a mask with its transparency, and nothing else of it. Raises ImageRejected."""
@@ -126,6 +132,18 @@ def decode_base64(text: str, param: str, name: str) -> bytes:
             "URL",
             param=param,
         ) from error
+
+
+def _is_plain(data: bytes, picture: Image.Image) -> bool:
+    """Whether the file holds no more than the picture that was read: it can be kept as it is."""
+    with Image.open(io.BytesIO(data)) as file:
+        return (
+            file.mode == "RGB"
+            and file.size == picture.size
+            and file.info.keys() <= _HARMLESS
+            and getattr(file, "n_frames", 1) == 1
+            and not file.getexif()
+        )
 
 
 def _plain_png(picture: Image.Image) -> bytes:

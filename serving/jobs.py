@@ -133,6 +133,8 @@ class JobStore:
     ) -> Job:
         """The job with another packet, and what was drawn; it happens whole, or not.
 
+        forget_given: forget what came with it (and what an earlier try may have drawn).
+
         Raises JobChanged where the job is no longer what was read.
         """
         values: dict[str, object] = {
@@ -147,9 +149,8 @@ class JobStore:
             if connection.execute(found.values(**values)).rowcount != 1:
                 raise JobChanged(f"job {job.id} was changed meanwhile")
             if forget_given:
-                self._forget(connection, job.id, GIVEN)
+                connection.execute(delete(payloads).where(payloads.c.job_id == job.id))
             if drawn:
-                self._forget(connection, job.id, DRAWN)
                 rows = [self._row(job.id, DRAWN, *pair) for pair in enumerate(drawn)]
                 connection.execute(insert(payloads), rows)
         return replace(job, revision=job.revision + 1, packet=packet)

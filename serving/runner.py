@@ -99,6 +99,11 @@ class JobRunner:
             live = self._live.get(job_id)
         return None if live is None else live.feed
 
+    @property
+    def idle(self) -> bool:
+        """Whether a job taken now is begun at once."""
+        return not len(self._queue) and len(self._begun) < self._at_once
+
     def take(self, job: Job, request: FusionRequest | None = None) -> Feed:
         """Take a job in hand that is written down as this server's."""
         live = Live(job, request)
@@ -199,7 +204,7 @@ class JobRunner:
         """Give a job to the engine; what fails here ends as the job's failure."""
         try:
             packet = live.job.packet
-            if packet.state is not TaskState.RUNNING or packet.tries == 0:
+            if packet.state is not TaskState.RUNNING:  # else it was accepted as begun
                 task = _in_state(packet.task, TaskState.RUNNING)
                 packet = packet.changed(task=task, tries=packet.tries + 1)
                 live.job = self._store.change(live.job, packet, owner=self._owner)

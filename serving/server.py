@@ -65,7 +65,7 @@ def start_listening(server: Server) -> tuple[ListeningServer, str]:
         log_config=None,
         access_log=False,  # ours has no addresses with ids in them
         server_header=False,
-        timeout_keep_alive=30,
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.drain_seconds + GRACE_SECONDS),
         h11_max_incomplete_event_size=64 << 10,
     )

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from fusion import Engine, EngineSettings
-from serving import Limits, Scope, Server, ServerSettings, make_server
+from serving import Database, Limits, Scope, Server, ServerSettings, make_server
 from serving.server import ListeningServer, start_listening
 
 POSTGRES_VARIABLE = "LIMNER_TEST_POSTGRES"
@@ -124,6 +124,29 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 def postgres_url() -> Iterator[str]:
     """An empty PostgreSQL database."""
     yield from _postgres()
+
+
+Opened = Callable[[str], Database]
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    """Opens databases, and closes them at the end."""
+    made: list[Database] = []
+
+    def open_one(url: str) -> Database:
+        made.append(Database(url))
+        return made[-1].prepare()
+
+    yield open_one
+    for database in made:
+        database.close()
+
+
+@pytest.fixture
+def database(database_url: str, opened: Opened) -> Database:
+    """An empty database of each kind, prepared."""
+    return opened(database_url)
 
 
 def _postgres() -> Iterator[str]:
