@@ -96,7 +96,6 @@ def _wire_painting(page: Page, api: PortraitApi) -> None:
         ],
         **_QUIET,
     )  # fmt: skip
-    page.paint.click(None, None, None, js="() => { window.limnerShow('result'); }", **_QUIET)
     page.stop.click(stop, result.running, None, **_QUIET)
 
 

@@ -62,14 +62,18 @@ def _likeness_row(
     words: Words, name: str, slot: int, cosine: float, several: bool, weight: float
 ) -> str:
     level = "strong" if cosine >= _STRONG else "fair" if cosine >= _FAIR else "weak"
-    told = escape(words(f"result.{level}"))
+    # Somebody with a share of a blend is meant to be there in part only: nothing to judge.
+    judged = (
+        ""
+        if several
+        else f'<span class="lm-level {level}">{escape(words(f"result.{level}"))}</span>'
+    )
     share = f' <span class="lm-faint">{weight:.0%}</span>' if several else ""
     return (
         f'<div class="lm-like p{slot}" data-cosine="{cosine:.3f}">'
         f'<span class="lm-like-name"><span class="lm-dot"></span>{escape(name)}{share}</span>'
         f'<span class="lm-bar"><i style="width:{max(0.0, min(1.0, cosine)):.1%}"></i></span>'
-        f'<b>{cosine:.2f}</b><span class="lm-level {level}">{told}</span>'
-        "</div>"
+        f"<b>{cosine:.2f}</b>{judged}</div>"
     )
 
 

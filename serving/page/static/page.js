@@ -38,11 +38,13 @@ window.limnerUnfold = (id) => {
   fold?.click();
   document.getElementById(id)?.scrollIntoView({ behavior: "smooth", block: "center" });
 };
-window.limnerShow = (id) => {
-  const card = document.getElementById(id);
-  const top = card?.getBoundingClientRect().top ?? 0;
-  if (top < 0 || top > innerHeight * 0.4) card?.scrollIntoView({ behavior: "smooth", block: "start" });
-};
+// Who presses Paint wants to see the easel, which is far below on a phone.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("#paint")) return;
+  const card = document.getElementById("result");
+  const top = card.getBoundingClientRect().top;
+  if (top < 0 || top > innerHeight * 0.4) scrollTo({ top: scrollY + top - 12, behavior: "smooth" });
+});
 // A key that is no longer valid leads back to the door, wherever that comes to light.
 (() => {
   const fetched = window.fetch;
