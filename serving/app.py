@@ -13,6 +13,7 @@ from typing import Any, Final
 from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -246,7 +247,7 @@ def _answer_failures(app: FastAPI) -> None:
         response.status_code = error.status_code
         return response
 
-    for kind in (ApiError, ValueError):
+    for kind in (ApiError, ValueError, OperationalError):
         app.add_exception_handler(kind, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

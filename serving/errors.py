@@ -11,7 +11,8 @@
         ├── Unauthorized 401            ├── Unprocessable 422
         ├── Forbidden 403               ├── TooMany 429
         ├── NotFound 404                ├── ServerFault 500
-        ├── Conflict 409                └── Unavailable 503
+        ├── TooSlow 408                 └── Unavailable 503
+        ├── Conflict 409
         └── Gone 410
 
 `translate` finds the answer to whatever the layers below raise. No message of theirs names a path,
@@ -24,6 +25,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import OperationalError
 
 from fusion import (
     BackendUnavailable,
@@ -145,6 +147,12 @@ class NotFound(ApiError):
     status, kind = 404, "invalid_request_error"
 
 
+class TooSlow(ApiError):
+    """A body that does not arrive."""
+
+    status, kind = 408, "invalid_request_error"
+
+
 class Conflict(ApiError):
     """An idempotency key that was used for another request."""
 
@@ -211,6 +219,7 @@ _ANSWERS: Final[tuple[tuple[type[BaseException], type[ApiError], str], ...]] = (
     (EngineBusy, TooMany, "queue_full"),
     (EngineClosed, Unavailable, "shutting_down"),
     (DrawingFailed, ServerFault, "drawing_failed"),
+    (MemoryError, ServerFault, "out_of_memory"),
 )
 _KINDS: Final[Mapping[int, type[ApiError]]] = {
     kind.status: kind
@@ -219,6 +228,7 @@ _KINDS: Final[Mapping[int, type[ApiError]]] = {
         Unauthorized,
         Forbidden,
         NotFound,
+        TooSlow,
         Conflict,
         Gone,
         TooLarge,
@@ -241,6 +251,12 @@ def translate(error: BaseException) -> ApiError:
             f"{error.name} shows {len(boxes)} faces: say which one is meant, by `face` (or "
             "`target_face`), counted from 1 in the order of `boxes`",
             boxes=boxes,  # type: ignore[arg-type]  # four sides each
+        )
+    if isinstance(error, OperationalError):  # locked, full, out of reach: its words name files
+        return Unavailable(
+            "storage_unavailable",
+            "the request cannot be kept at the moment, so it was not accepted: send it again",
+            headers={"Retry-After": "5"},
         )
     for kind, answer, code in _ANSWERS:
         if isinstance(error, kind):

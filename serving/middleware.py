@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.errors import ApiError, BadRequest, TooLarge, TooMany, Unauthorized, translate
+from serving.errors import ApiError, TooLarge, TooMany, TooSlow, Unauthorized, translate
 from serving.keys import ApiKey, KeyStore
 from serving.metrics import Metrics
 from serving.rates import Allowance, RateLimiter
@@ -117,7 +117,7 @@ class BodyLimit:
             try:
                 message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.01))
             except TimeoutError:
-                raise BadRequest(
+                raise TooSlow(
                     "too_slow",
                     f"the body did not arrive within {self.limits.body_seconds:g} s: send it again",
                 ) from None

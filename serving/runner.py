@@ -315,7 +315,8 @@ class JobRunner:
                 return replace(live.job, packet=failed), ()
             except Exception:
                 log.exception("job %s could not be written, try %d", live.job.id, attempt + 1)
-                time.sleep(0.2 * 4**attempt)
+                if attempt + 1 < WRITE_TRIES:
+                    time.sleep(0.1 * 4**attempt)
         # Who waits gets the picture all the same; after a restart it would be drawn again.
         return replace(live.job, packet=packet), pictures
 
