@@ -244,13 +244,15 @@ def _bundle(said: Words, models: tuple[ModelAnswer, ...]) -> str:
 
 
 def _sizes(said: Words, models: tuple[ModelAnswer, ...]) -> list[tuple[str, str]]:
-    """The model's own size, upright and wide ones of about as many pixels, and a larger one."""
+    """The model's own size, and upright and wide ones of about as many pixels.
+
+    No larger one: a model draws what it was trained at, and two heads where there is more room.
+    """
     own = (said("advanced.size_own"), OPEN)
     if not models:
         return [own]
     side = models[0].limner.size[0]
     step = max(8, side // 8)
     wider, lower = side + step, side - step
-    larger = side + side // 2
-    offered = ((lower, wider), (wider, lower), (larger, larger))
+    offered = ((lower, wider), (wider, lower))
     return [own, *((f"{w} × {h}", f"{w}x{h}") for w, h in offered)]

@@ -76,6 +76,8 @@ class KeyCheck:
             ):
                 self._taken.pop(digest, None)
                 return False
+            if problem.body.type == "rate_limit_error" and digest in self._taken:
+                return True  # known before, and only asked too often now
             raise
         self._taken[digest] = self._clock()
         while len(self._taken) > _REMEMBERED:

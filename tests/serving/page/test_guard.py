@@ -25,6 +25,7 @@ class Door:
     def __init__(self) -> None:
         self.asked = 0
         self.is_up = True
+        self.is_busy = False
         self.now = 0.0
         api = PortraitApi(lambda: "http://api", transport=httpx.MockTransport(self._api))
         check = KeyCheck(api, clock=lambda: self.now)
@@ -34,6 +35,9 @@ class Door:
 
     def _api(self, request: httpx.Request) -> httpx.Response:
         self.asked += 1
+        if self.is_busy:
+            error = {"message": "too often", "type": "rate_limit_error", "code": "rate_limited"}
+            return httpx.Response(429, json={"error": error})
         if not self.is_up:
             raise httpx.ConnectError("down")
         if request.headers["authorization"] != f"Bearer {KEY}":
@@ -184,6 +188,14 @@ def test_a_revoked_key_is_out_after_half_a_minute(door: Door) -> None:
     door.now = 31.0
     door.inside("/page/config")
     assert door.asked == 2
+
+
+def test_who_asked_too_often_is_not_shut_out_and_nobody_else_let_in(door: Door) -> None:
+    assert door.inside("/page/config").status_code == 200
+    door.is_busy, door.now = True, 31.0
+    assert door.inside("/page/config").status_code == 200
+    other = {"cookie": f"{KEY_COOKIE}=lim_other"}
+    assert door.visit("/page/config", headers=other).status_code == 503
 
 
 def test_where_keys_cannot_be_checked_nobody_gets_in(door: Door) -> None:
