@@ -32,8 +32,8 @@ FORMATS: Final[dict[str, PictureKind]] = {
     ".webp": "webp",
 }
 LARGEST_SIDE_PIXELS: Final = 8192
-# Pillow's own is 6: 4 takes half the time (16 of 35 ms at 512²) for 5 % more bytes.
-_PNG_LEVEL: Final = 4
+# Pillow's own is 6: 1 takes a quarter of the time for 18 % more bytes (a portrait at 128²).
+_PNG_LEVEL: Final = 1
 
 _XMP: Final = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'

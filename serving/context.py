@@ -15,7 +15,7 @@ from serving.intake import Payloads
 from serving.keys import ApiKey, Scope
 from serving.metrics import Metrics
 from serving.packet import Order
-from serving.settings import ServerSettings
+from serving.settings import Limits, ServerSettings
 from serving.wire import ModelAnswer
 
 LONGEST_IDEMPOTENCY_KEY = 255
@@ -75,9 +75,12 @@ Painter = Annotated[ApiKey, Depends(needs(Scope.DRAW))]
 MetricsReader = Annotated[ApiKey, Depends(needs(Scope.METRICS))]
 
 
-def asked(request: Request, key: ApiKey, order: Order, payloads: Payloads, keep: bool) -> Asked:
-    """The request as the desk takes it, with what its headers say of earlier tries.
+def asking(
+    request: Request, key: ApiKey, limits: Limits, order_of: Callable[[Payloads], Order], keep: bool
+) -> Callable[[], Asked]:
+    """What reads the request for the desk, with what its headers say of earlier tries.
 
+    order_of: makes the order and keeps its pictures; may raise BadRequest and ImageRejected.
     Raises BadRequest.
     """
     name = request.headers.get("idempotency-key")
@@ -90,14 +93,19 @@ def asked(request: Request, key: ApiKey, order: Order, payloads: Payloads, keep:
             param="Idempotency-Key",
         )
     tries = request.headers.get("x-stainless-retry-count", "0")
-    return Asked(
-        order,
-        payloads,
-        key,
-        is_retry=tries.isdecimal() and len(tries) < 6 and int(tries) > 0,
-        idempotency_key=name,
-        keep=keep or name is not None,
-    )
+
+    def ask() -> Asked:
+        payloads = Payloads(limits)
+        return Asked(
+            order_of(payloads),
+            payloads,
+            key,
+            is_retry=tries.isdecimal() and len(tries) < 6 and int(tries) > 0,
+            idempotency_key=name,
+            keep=keep or name is not None,
+        )
+
+    return ask
 
 
 def leaving(request: Request) -> Callable[[], Awaitable[None]]:

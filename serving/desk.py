@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,7 +56,7 @@ class Ticket:
 
 
 class Desk:
-    """Takes requests in. Its methods belong to one asyncio loop."""
+    """Takes requests in. What is awaited belongs to one asyncio loop."""
 
     def __init__(
         self,
@@ -67,7 +69,9 @@ class Desk:
         self.engine, self.store, self.runner = engine, store, runner
         self._owner, self._settings = owner, settings
         self._refusals: deque[tuple[float, str, str]] = deque(maxlen=10_000)
+        self._taking = threading.Lock()  # of the refusals and of the room in the queue
         self._paces: deque[float] = deque(maxlen=64)  # when the latest jobs ended
+        self._reserved = 0
         self.draining = False
         usual = engine.resolve(FusionRequest())
         self.native = Native(usual.size, usual.steps)
@@ -76,29 +80,36 @@ class Desk:
         """A job has ended, which tells how long a full queue will take."""
         self._paces.append(at)
 
-    async def take(self, asked: Asked) -> Ticket:
+    async def take(self, ask: Callable[[], Asked]) -> Ticket:
         """Accept a request, or recognise it as one that was accepted before.
 
-        Raises ApiError, and what `Engine.resolve` raises; nothing is kept of what is refused.
+        ask: reads the request; called in another thread, for pictures are decoded in it.
+        Raises ApiError, and what `ask` and `Engine.resolve` raise; nothing is kept of what is
+        refused.
         """
+        taken = await to_thread.run_sync(self._take, ask)
+        return await self.join(taken) if isinstance(taken, str) else taken
+
+    def _take(self, ask: Callable[[], Asked]) -> Ticket | str:
+        """The ticket of a new job, or the id of one that was accepted before."""
+        asked = ask()
         digest = digest_of(asked.order, asked.payloads)
-        known = await self._known(asked, digest)
+        known = self._known(asked, digest)
         if known is not None:
-            return await self.join(known)
+            return known
         if self.draining:
             self._refuse(asked.key, digest)
             raise _ending()
-        request = fusion_request(asked.order, asked.payloads.kept)
+        request = fusion_request(asked.order, asked.payloads.kept, asked.payloads.ready)
         check_limits(asked.order, self.native, self._settings.limits)
         self.engine.resolve(request)
-        self._check_room(1, asked.key, digest)
-        packet = self._packet(asked.order, asked.payloads, asked.keep)
-        new = NewJob(packet, asked.payloads.kept, digest)
-        try:
-            (job,) = await to_thread.run_sync(self._accept, (new,), asked)
-        except AlreadyAccepted as before:
-            return await self.join(_same(before.job_id, before.digest, digest))
-        return Ticket(job.id, self.runner.take(job, request))
+        with self._room(1, asked.key, digest):
+            packet = self._packet(asked.order, asked.payloads, asked.keep)
+            try:
+                (job,) = self._accept((NewJob(packet, asked.payloads.kept, digest),), asked)
+            except AlreadyAccepted as before:
+                return _same(before.job_id, before.digest, digest)
+            return Ticket(job.id, self.runner.take(job, request))
 
     async def take_batch(
         self, orders: Sequence[tuple[Order, Payloads]], key: ApiKey
@@ -109,23 +120,22 @@ class Desk:
         requests = []
         for number, (order, payloads) in enumerate(orders):
             try:
-                requests.append(fusion_request(order, payloads.kept))
+                requests.append(fusion_request(order, payloads.kept, payloads.ready))
                 check_limits(order, self.native, self._settings.limits)
                 self.engine.resolve(requests[-1])
             except ValueError as error:
                 raise _numbered(translate(error), number) from error
-        self._check_room(len(orders), key, "")
         new = tuple(
             NewJob(self._packet(order, payloads, True), payloads.kept, digest_of(order, payloads))
             for order, payloads in orders
         )
-        order, payloads = orders[0]
-        asked = Asked(order, payloads, key, keep=True)
-        taken = await to_thread.run_sync(self._accept, new, asked)
-        return tuple(
-            Ticket(job.id, self.runner.take(job, request))
-            for job, request in zip(taken, requests, strict=True)
-        )
+        asked = Asked(*orders[0], key, keep=True)
+        with self._room(len(orders), key, ""):
+            taken = await to_thread.run_sync(self._accept, new, asked)
+            return tuple(
+                Ticket(job.id, self.runner.take(job, request))
+                for job, request in zip(taken, requests, strict=True)
+            )
 
     async def join(self, job_id: str) -> Ticket:
         """Wait for a job that was accepted before; one that was dropped since its client had gone
@@ -180,7 +190,7 @@ class Desk:
         if feed is None:
             return
         feed.waiting -= 1
-        if feed.waiting <= 0 and not feed.keep:
+        if feed.waiting <= 0 and not feed.packet.keep:
             self.runner.cancel(ticket.job_id, client_left=True)
 
     async def _while_there(
@@ -234,29 +244,39 @@ class Desk:
             keep=keep,
         )
 
-    async def _known(self, asked: Asked, digest: Digest) -> str | None:
+    def _known(self, asked: Asked, digest: Digest) -> str | None:
         """The id of the job that this request is another try at."""
         tenant, key = asked.key.tenant, asked.idempotency_key
         if key is not None:
-            found = await to_thread.run_sync(self.store.keyed, tenant, key)
+            found = self.store.keyed(tenant, key)
             return None if found is None else _same(found[0], found[1], digest)
         if not asked.is_retry or self._was_refused(asked.key, digest):
             return None
         since = time.time() - self._settings.retry_seconds
-        job = await to_thread.run_sync(self.store.latest, asked.key.id, digest, since)
+        job = self.store.latest(asked.key.id, digest, since)
         return None if job is None else job.id
 
-    def _check_room(self, count: int, key: ApiKey, digest: str) -> None:
-        waiting, most = self.runner.waiting, self._settings.limits.waiting
-        if waiting + count <= most:
-            return
-        self._refuse(key, digest)
-        seconds = self._seconds_for(waiting + self.runner.running)
-        raise TooMany(
-            "queue_full",
-            f"{waiting} requests are waiting, at most {most} may: send it again in {seconds} s",
-            headers={"Retry-After": str(seconds)},
-        )
+    @contextmanager
+    def _room(self, count: int, key: ApiKey, digest: str) -> Iterator[None]:
+        """Keep room in the queue for jobs while they are accepted. Raises TooMany."""
+        most = self._settings.limits.waiting
+        with self._taking:
+            waiting = self.runner.waiting + self._reserved
+            fits = waiting + count <= most
+            self._reserved += count * fits
+        if not fits:
+            self._refuse(key, digest)
+            seconds = self._seconds_for(waiting + self.runner.running)
+            raise TooMany(
+                "queue_full",
+                f"{waiting} requests are waiting, at most {most} may: send it again in {seconds} s",
+                headers={"Retry-After": str(seconds)},
+            )
+        try:
+            yield
+        finally:
+            with self._taking:
+                self._reserved -= count
 
     def _seconds_for(self, jobs: int) -> int:
         """How long that many jobs take at the pace of the latest ones."""
@@ -267,14 +287,16 @@ class Desk:
 
     def _refuse(self, key: ApiKey, digest: str) -> None:
         """Remember that a request was turned away: its retry is no retry of an older twin."""
-        self._refusals.append((time.time(), key.id, digest))
+        with self._taking:
+            self._refusals.append((time.time(), key.id, digest))
 
     def _was_refused(self, key: ApiKey, digest: str) -> bool:
         since = time.time() - self._settings.retry_seconds
-        for entry in self._refusals:
-            if entry[0] >= since and entry[1:] == (key.id, digest):
-                self._refusals.remove(entry)
-                return True
+        with self._taking:
+            for entry in self._refusals:
+                if entry[0] >= since and entry[1:] == (key.id, digest):
+                    self._refusals.remove(entry)
+                    return True
         return False
 
 

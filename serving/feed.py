@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from fusion import Event, EventKind
 from serving.jobs import Job
+from serving.packet import JobPacket
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class Feed:
     """The news of one job. Safe to use from any thread.
 
     waiting: how many requests wait for the outcome; it is the desk's, which counts in its loop.
-    keep: whether the job goes on though nobody waits.
+    packet: of the job as it was taken in hand, which says whether it goes on though nobody waits.
     """
 
-    def __init__(self, keep: bool = False) -> None:
+    def __init__(self, packet: JobPacket) -> None:
         self.waiting = 0
-        self.keep = keep
+        self.packet = packet
         self._lock = threading.Lock()
         self._past: list[News] = []
         self._listeners: list[_Listener] = []

@@ -17,16 +17,12 @@ from fusion import Reference, Role
 from models import ImageRejected, read_image
 from serving.errors import BadRequest
 from serving.packet import OrderedPerson
+from serving.plain_files import is_plain
 from serving.settings import Limits
 from serving.wire import Person
 
+READY_PIXELS: Final = 1 << 20  # 3 MiB in memory
 _DATA_URL: Final = re.compile(r"data:([a-z0-9.+/-]*)(;[^,]{0,100})?,", re.IGNORECASE)
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
-# What Pillow tells of a file that says nothing about where, when and by whom it was made.
-_HARMLESS: Final = frozenset(
-    ["dpi", "gamma", "jfif", "jfif_density", "jfif_unit", "jfif_version", "loop", "progression",
-     "progressive", "background", "timestamp", "duration"]
-)  # fmt: skip
 _ADVICE: Final = "give a JPEG, PNG or WebP picture"
 
 
@@ -34,6 +30,7 @@ _ADVICE: Final = "give a JPEG, PNG or WebP picture"
 class Payloads:
     """The pictures and embeddings of one request, as they are kept: by number.
 
+    ready: small pictures as they were decoded, so that the engine need not do it again.
     references: what the task refers to, in the order they came.
     """
 
@@ -41,13 +38,17 @@ class Payloads:
     kept: list[bytes] = field(default_factory=list)
     digests: list[Digest] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
+    ready: dict[int, Image.Image] = field(default_factory=dict)
 
     def picture(self, role: Role, name: str, data: bytes) -> int:
         """Check, decode and keep a picture: upright, without metadata. Raises ImageRejected."""
         check_picture_file(name, data, self.limits)
         picture = read_image(data, name, self.limits.picture_pixels)
-        kept = data if _is_plain(data, picture) else _plain_png(picture)
-        return self._keep(role, name, digest_bytes(data), kept)
+        kept = data if is_plain(data) else _plain_png(picture)
+        number = self._keep(role, name, digest_bytes(data), kept)
+        if picture.width * picture.height <= READY_PIXELS:
+            self.ready[number] = picture
+        return number
 
     def mask(self, name: str, data: bytes) -> int:
         """Keep a mask with its transparency, and nothing else of it. Raises ImageRejected."""
@@ -120,10 +121,9 @@ def decode_base64(text: str, param: str, name: str) -> bytes:
         )
     found = _DATA_URL.match(text)
     encoded = text[found.end() :] if found else text
-    encoded = "".join(encoded.split())
+    if any(sign in encoded for sign in "\n\r "):  # as `base64` on the command line breaks it
+        encoded = "".join(encoded.split())
     try:
-        if not _BASE64.fullmatch(encoded):
-            raise binascii.Error("a sign that is none of base64's")
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadRequest(
@@ -132,18 +132,6 @@ def decode_base64(text: str, param: str, name: str) -> bytes:
             "URL",
             param=param,
         ) from error
-
-
-def _is_plain(data: bytes, picture: Image.Image) -> bool:
-    """Whether the file holds no more than the picture that was read: it can be kept as it is."""
-    with Image.open(io.BytesIO(data)) as file:
-        return (
-            file.mode == "RGB"
-            and file.size == picture.size
-            and file.info.keys() <= _HARMLESS
-            and getattr(file, "n_frames", 1) == 1
-            and not file.getexif()
-        )
 
 
 def _plain_png(picture: Image.Image) -> bytes:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -69,11 +70,18 @@ def choose_seed(given: int | None) -> int:
     return secrets.randbelow(_SEEDS) if given is None else given
 
 
-def fusion_request(order: Order, given: Mapping[int, bytes] | Sequence[bytes]) -> FusionRequest:
-    """What the engine draws. Raises InvalidRequest and its kinds."""
+def fusion_request(
+    order: Order,
+    given: Mapping[int, bytes] | Sequence[bytes],
+    ready: Mapping[int, Image.Image] = MappingProxyType({}),
+) -> FusionRequest:
+    """What the engine draws. ready: pictures that are decoded already.
+
+    Raises InvalidRequest and its kinds.
+    """
     identities = tuple(
         Identity(
-            image=None if one.embedded else given[one.given],
+            image=None if one.embedded else ready.get(one.given, given[one.given]),
             embedding=np.frombuffer(given[one.given], dtype="<f4") if one.embedded else None,
             weight=one.weight,
             face=one.face,
@@ -83,7 +91,7 @@ def fusion_request(order: Order, given: Mapping[int, bytes] | Sequence[bytes]) -
     )
     return FusionRequest(
         identities=identities,
-        target=None if order.target is None else given[order.target],
+        target=None if order.target is None else ready.get(order.target, given[order.target]),
         target_face=order.target_face,
         mask=None if order.mask is None else given[order.mask],
         attributes=order.attributes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Annotated, Any, Final
 
 from anyio import to_thread
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from serving.answers import as_base64, encoded, portrait_answer
-from serving.context import Context, Here, Painter, asked, leaving
+from serving.context import Context, Here, Painter, asking, leaving
 from serving.desk import Asked, ClientLeft, Ticket, check
 from serving.errors import ApiError, BadRequest, ErrorAnswer, translate
 from serving.events import EventStream, as_event
@@ -85,9 +85,11 @@ async def generate(
 ) -> Response:
     """Draw new portraits from words; whose face, by `identities` in the SDK's extra_body."""
     here.check_model(wish.model)
-    payloads = Payloads(here.settings.limits)
-    order = await to_thread.run_sync(order_generation, wish, payloads, here.desk.native)
-    ask = asked(request, key, order, payloads, keep=False)
+
+    def ordering(payloads: Payloads) -> Order:
+        return order_generation(wish, payloads, here.desk.native)
+
+    ask = asking(request, key, here.settings.limits, ordering, keep=False)
     return await _answer(here, request, ask, "image_generation", bool(wish.stream))
 
 
@@ -102,18 +104,20 @@ async def edit(request: Request, here: Here, key: Painter) -> Response:
     if not files.images:
         raise BadRequest("invalid_request", "image is missing: send a picture", param="image")
     here.check_model(wish.model)
-    payloads = Payloads(here.settings.limits)
-    order = await to_thread.run_sync(
-        order_edit, wish, files.images, files.mask, payloads, here.desk.native
-    )
-    ask = asked(request, key, order, payloads, keep=False)
+
+    def ordering(payloads: Payloads) -> Order:
+        return order_edit(wish, files.images, files.mask, payloads, here.desk.native)
+
+    ask = asking(request, key, here.settings.limits, ordering, keep=False)
     return await _answer(here, request, ask, "image_edit", bool(wish.stream))
 
 
-async def _answer(here: Context, request: Request, ask: Asked, kind: str, stream: bool) -> Response:
+async def _answer(
+    here: Context, request: Request, ask: Callable[[], Asked], kind: str, stream: bool
+) -> Response:
     ticket = await here.desk.take(ask)
     if stream:
-        return await _stream(here, request, ticket, ask.order, kind)
+        return await _stream(here, request, ticket, kind)
     try:
         outcome = await here.desk.outcome(ticket, leaving(request))
     except ClientLeft:
@@ -122,11 +126,9 @@ async def _answer(here: Context, request: Request, ask: Asked, kind: str, stream
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-async def _stream(
-    here: Context, request: Request, ticket: Ticket, order: Order, kind: str
-) -> Response:
+async def _stream(here: Context, request: Request, ticket: Ticket, kind: str) -> Response:
     """Hold the answer until there is a picture or a failure: a failure then has its own status."""
-    events = _events(here, ticket, order, kind)
+    events = _events(here, ticket, kind)
     first = asyncio.ensure_future(anext(events))
     gone = asyncio.ensure_future(leaving(request)())
     await asyncio.wait([first, gone], timeout=HELD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -160,12 +162,11 @@ async def _from(
         await rest.aclose()
 
 
-async def _events(
-    here: Context, ticket: Ticket, order: Order, kind: str
-) -> AsyncGenerator[bytes, None]:
+async def _events(here: Context, ticket: Ticket, kind: str) -> AsyncGenerator[bytes, None]:
     """Partial pictures, then each finished one. Raises what the job failed with."""
     outcome, partial = ticket.ended, 0
     if ticket.feed is not None:
+        order = ticket.feed.packet.order
         ticket.feed.waiting += 1
         try:
             async for news in ticket.feed.listen():

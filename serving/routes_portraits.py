@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Annotated, Final, Literal
 
 from anyio import to_thread
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from fusion import Event, EventKind, Stage
 from serving.answers import as_base64, encoded, portrait_answer
-from serving.context import Context, Here, Painter, Reader, asked, leaving
+from serving.context import Context, Here, Painter, Reader, asking, leaving
 from serving.desk import ClientLeft, Ticket
 from serving.errors import BadRequest, ErrorBody, NotFound
 from serving.events import EventStream, as_event
@@ -73,10 +74,9 @@ async def draw(
 ) -> Response:
     """Draw one portrait, or `count` of the same."""
     here.check_model(wish.model)
-    payloads = Payloads(here.settings.limits)
-    order = await to_thread.run_sync(order_portrait, wish, payloads)
     keep = not wish.wait and not wish.stream
-    ticket = await here.desk.take(asked(request, key, order, payloads, keep))
+    ordering = partial(order_portrait, wish)
+    ticket = await here.desk.take(asking(request, key, here.settings.limits, ordering, keep))
     if wish.stream:
         return EventStream(_events(here, ticket))
     if not wish.wait:

@@ -53,7 +53,7 @@ class Live:
     earlier: tuple[PacketRecord, ...] = ()  # what a server before us has left
 
     def __post_init__(self) -> None:
-        self.feed = Feed(self.job.packet.keep)
+        self.feed = Feed(self.job.packet)
         self.earlier = self.job.packet.task.trace
 
 
