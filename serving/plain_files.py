@@ -6,7 +6,6 @@ files hidden behind a picture. Only what is known to be harmless passes, by the 
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
 # PNG: size, palette, pixels, end; gamma, colours, pixels a metre, background.
@@ -34,7 +33,7 @@ def is_plain(data: bytes) -> bool:
 def _plain_png(data: bytes) -> bool:
     place = 8
     while place + 12 <= len(data):
-        (length,) = struct.unpack(">I", data[place : place + 4])
+        length = int.from_bytes(data[place : place + 4], "big")
         kind = data[place + 4 : place + 8]
         if kind not in _PNG_CHUNKS:
             return False
@@ -53,5 +52,5 @@ def _plain_jpeg(data: bytes) -> bool:
         if segment == _SOS:
             # Pixels follow; a progressive file has more segments among them, and goes another way.
             return data.find(b"\xff\xd9", place) == len(data) - 2
-        place += 2 + struct.unpack(">H", data[place + 2 : place + 4])[0]
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     return False
