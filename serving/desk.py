@@ -190,7 +190,7 @@ class Desk:
         if feed is None:
             return
         feed.waiting -= 1
-        if feed.waiting <= 0 and not feed.packet.keep:
+        if feed.waiting <= 0 and not feed.packet.keep and not feed.ended:
             self.runner.cancel(ticket.job_id, client_left=True)
 
     async def _while_there(

@@ -50,6 +50,12 @@ class Feed:
         self._past: list[News] = []
         self._listeners: list[_Listener] = []
 
+    @property
+    def ended(self) -> bool:
+        """Whether the outcome was told."""
+        with self._lock:
+            return any(news.outcome is not None for news in self._past)
+
     def tell(self, event: Event) -> None:
         """An event happened; the engine's own ending is told by `end`, once it is written down."""
         if event.kind.last:

@@ -108,9 +108,13 @@ class JobRunner:
         """Take a job in hand that is written down as this server's."""
         live = Live(job, request)
         with self._changed:
-            self._live[job.id] = live
-            self._queue.put(job.tenant, live)
-            self._changed.notify_all()
+            ending = self._ending
+            if not ending:
+                self._live[job.id] = live
+                self._queue.put(job.tenant, live)
+                self._changed.notify_all()
+        if ending:
+            live.feed.end(Outcome(job))  # the next server's; who waits is told to come back
         return live.feed
 
     def take_over(self, living: Sequence[str]) -> int:

@@ -1,12 +1,14 @@
 """Servers in processes of their own, which can be asked to end, or killed."""
 
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -16,10 +18,11 @@ KEY_NAME = "tests"
 
 
 def free_port() -> int:
-    """A port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    """A port that is free now, and that no client is given while the server is down."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # under those the system gives away
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class ServerProcess:
@@ -50,7 +53,7 @@ class ServerProcess:
              "--device", "cpu", *self._database, *self._options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.process.communicate()
             try:

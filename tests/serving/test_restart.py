@@ -42,7 +42,7 @@ def accept(client: httpx.Client, count: int) -> list[str]:
 
 def all_ended(client: httpx.Client, ids: list[str]) -> dict[str, dict[str, object]]:
     """Wait until every one of them has ended; their answers."""
-    deadline, answers = time.monotonic() + 120, dict[str, dict[str, object]]()
+    deadline, answers = time.monotonic() + 240, dict[str, dict[str, object]]()
     while len(answers) < len(ids):
         assert time.monotonic() < deadline, f"{len(answers)} of {len(ids)} have ended"
         for one in ids:
