@@ -48,7 +48,7 @@ def add(
     """Make a key and show it, this once: only its hash is kept."""
     from cli.console import print_json, remark, say
 
-    with _keys(data, database) as keys:
+    with _keys(data, database, makes=True) as keys:
         from serving import Scope
 
         known = [str(one) for one in Scope]
@@ -90,7 +90,7 @@ def revoke(
 
     with _keys(data, database) as keys:
         key = keys.revoke(name)
-    say(f"{key.name} ({key.id}) may no more")
+    say(f"{key.name} ({key.id}) is revoked")
 
 
 def register(app: typer.Typer) -> None:
@@ -99,12 +99,19 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _keys(data: FolderOption, database: DatabaseOption) -> "Iterator[KeyStore]":
-    """The keys of a server that need not run."""
+def _keys(
+    data: FolderOption, database: DatabaseOption, makes: bool = False
+) -> "Iterator[KeyStore]":
+    """The keys of a server that need not run. makes: its data too, where there is none yet."""
     require_extra()
     from serving import Database, KeyStore, ServerSettings, default_folder
 
     settings = ServerSettings(folder=data or default_folder(), database=database)
+    if database is None and not makes and not (settings.folder / "limner.db").exists():
+        raise OptionRejected(
+            f"{settings.folder} holds no server's data: name its folder with --data, or make a "
+            "first key with `limner keys add NAME`"
+        )
     if database is None:
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     opened = Database(settings.database_url).prepare()

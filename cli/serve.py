@@ -141,9 +141,9 @@ def _tell(url: str, settings: "ServerSettings", token: str | None) -> None:
     if settings.page:
         say(f"the page: {url}/page" + (f"?key={token}" if token else ""))
     say("try it:")
-    say(f"  curl {url}/v1/images/generations -H 'Authorization: Bearer {shown}' \\")
+    say(f'  curl {url}/v1/images/generations -H "Authorization: Bearer {shown}" \\')
     say("    -H 'Content-Type: application/json' \\")
-    say('    -d \'{"prompt": "a smiling old man with a red hat"}\' \\')
+    say('    -d \'{"prompt": "a smiling old man with a hat"}\' \\')
     say("    | python3 -c 'import base64, json, sys; "
         'open("portrait.png", "wb").write('
         'base64.b64decode(json.load(sys.stdin)["data"][0]["b64_json"]))\'')  # fmt: skip

@@ -8,16 +8,15 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
-from starlette.routing import Match
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import compile_path
 
 from fusion import Engine, EngineSettings
 from models import open_bundle
@@ -25,14 +24,23 @@ from serving import routes_images, routes_portraits, routes_service
 from serving.context import Context
 from serving.database import Database
 from serving.desk import Desk
-from serving.errors import ApiError, BadRequest, ErrorAnswer, NotFound, ServerFault, translate
+from serving.errors import (
+    STORAGE_FAULTS,
+    ApiError,
+    BadRequest,
+    ErrorAnswer,
+    NotFound,
+    ServerFault,
+    Unavailable,
+    translate,
+)
 from serving.jobs import Job, JobStore
 from serving.keys import KeyStore
 from serving.metrics import Metrics
 from serving.middleware import BodyLimit, Gatekeeper, Outermost, error_response
 from serving.registry import BEAT_SECONDS, Registry
 from serving.runner import JobRunner
-from serving.seal import open_seal
+from serving.seal import check_seal, open_seal
 from serving.settings import ServerSettings
 from serving.validation import first_problem
 from serving.wire import ModelAnswer, ModelFacts
@@ -97,7 +105,9 @@ def make_server(
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.database_url).prepare()
     seal = open_seal(settings.folder)
-    working = engine_settings or EngineSettings()
+    check_seal(seal, database)
+    # A job waits here, and lives as long as it is kept: the engine is not to let it expire.
+    working = replace(engine_settings or EngineSettings(), ttl_seconds=settings.retention_seconds)
     engine = engine or Engine.load(settings.bundle, device=settings.device, settings=working)
     metrics, registry, store = Metrics(), Registry(database), JobStore(database, seal)
     keys = KeyStore(database)
@@ -130,6 +140,7 @@ def make_server(
         title="Limner",
         description=_DESCRIPTION,
         version="1",
+        redirect_slashes=False,
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
         openapi_url="/openapi.json",
@@ -151,6 +162,9 @@ def make_server(
         from serving.page import mount_page
 
         mount_page(app, api=lambda: str(app.state.url), path=PAGE_PATH)
+        app.add_route(
+            "/", lambda request: RedirectResponse(PAGE_PATH + "/"), include_in_schema=False
+        )
     _watch(server)
     # Added last is outermost.
     app.add_middleware(
@@ -158,6 +172,7 @@ def make_server(
         keys=keys,
         limits=settings.limits,
         apart=_page_path if settings.page else lambda path: False,
+        on_refusal=desk.refused_by_rate,
     )
     app.add_middleware(BodyLimit, limits=settings.limits)
     app.add_middleware(Outermost, metrics=metrics)
@@ -166,7 +181,7 @@ def make_server(
 
 def _page_path(path: str) -> bool:
     """Whether a path is the page's, which has a door of its own."""
-    return path == PAGE_PATH or path.startswith(f"{PAGE_PATH}/")
+    return path in ("/", PAGE_PATH) or path.startswith(f"{PAGE_PATH}/")
 
 
 @asynccontextmanager
@@ -186,7 +201,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _load(server: Server) -> None:
-    """The models, before the first request needs them; then what a dead server has left."""
+    """The models, before the first request needs them."""
     try:
         await to_thread.run_sync(server.engine.warm)
         gc.collect()
@@ -202,6 +217,7 @@ async def _chores(server: Server) -> None:
         try:
             await to_thread.run_sync(server.registry.beat)
             if not server.desk.draining:
+                await to_thread.run_sync(server.runner.write_late)
                 living = await to_thread.run_sync(server.registry.living)
                 taken = await to_thread.run_sync(server.runner.take_over, living)
                 if taken:
@@ -219,7 +235,7 @@ def _answer_failures(app: FastAPI) -> None:
 
     async def ours(request: Request, error: Exception) -> Response:
         answer = translate(error)
-        if isinstance(answer, ServerFault) and answer is not error:
+        if isinstance(answer, ServerFault | Unavailable) and answer is not error:
             log.error("%s", request.state.request_id, exc_info=error)
         return error_response(answer)
 
@@ -250,7 +266,7 @@ def _answer_failures(app: FastAPI) -> None:
         response.status_code = error.status_code
         return response
 
-    for kind in (ApiError, ValueError, OperationalError):
+    for kind in (ApiError, ValueError, *STORAGE_FAULTS):
         app.add_exception_handler(kind, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
@@ -259,10 +275,10 @@ def _answer_failures(app: FastAPI) -> None:
 def _methods_at(app: FastAPI, request: Request) -> list[str]:
     """All methods of the address; Starlette names those of its first route only."""
     found = {
-        method
-        for route in app.routes
-        if route.matches(request.scope)[0] is not Match.NONE
-        for method in getattr(route, "methods", None) or ()
+        method.upper()
+        for path, operations in app.openapi()["paths"].items()
+        if compile_path(path)[0].fullmatch(request.url.path)
+        for method in operations
     }
     return sorted(found)
 

@@ -18,7 +18,7 @@ from serving.packet import Order
 from serving.settings import Limits, ServerSettings
 from serving.wire import ModelAnswer
 
-LONGEST_IDEMPOTENCY_KEY = 255
+LONGEST_IDEMPOTENCY_KEY = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ def needs(scope: Scope) -> Callable[[Request], Awaitable[ApiKey]]:
         if not key.may(scope):
             raise Forbidden(
                 "permission_denied",
-                f"this key may not {scope}: have one made with `limner keys add NAME --scope "
-                f"{scope}`",
+                f"this key lacks the scope {scope}: have one made with `limner keys add NAME "
+                f"--scope {scope}`",
             )
         return key
 
@@ -75,14 +75,8 @@ Painter = Annotated[ApiKey, Depends(needs(Scope.DRAW))]
 MetricsReader = Annotated[ApiKey, Depends(needs(Scope.METRICS))]
 
 
-def asking(
-    request: Request, key: ApiKey, limits: Limits, order_of: Callable[[Payloads], Order], keep: bool
-) -> Callable[[], Asked]:
-    """What reads the request for the desk, with what its headers say of earlier tries.
-
-    order_of: makes the order and keeps its pictures; may raise BadRequest and ImageRejected.
-    Raises BadRequest.
-    """
+def idempotency_key_of(request: Request) -> str | None:
+    """The Idempotency-Key of a request. Raises BadRequest for one that is none."""
     name = request.headers.get("idempotency-key")
     if name is not None and not (
         0 < len(name) <= LONGEST_IDEMPOTENCY_KEY and name.isascii() and name.isprintable()
@@ -92,6 +86,18 @@ def asking(
             f"an Idempotency-Key is 1 to {LONGEST_IDEMPOTENCY_KEY} plain signs",
             param="Idempotency-Key",
         )
+    return name
+
+
+def asking(
+    request: Request, key: ApiKey, limits: Limits, order_of: Callable[[Payloads], Order], keep: bool
+) -> Callable[[], Asked]:
+    """What reads the request for the desk, with what its headers say of earlier tries.
+
+    order_of: makes the order and keeps its pictures; may raise BadRequest and ImageRejected.
+    Raises BadRequest.
+    """
+    name = idempotency_key_of(request)
     tries = request.headers.get("x-stainless-retry-count", "0")
 
     def ask() -> Asked:

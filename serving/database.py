@@ -31,10 +31,13 @@ from serving.errors import DatabaseUnusable
 
 SCHEMA_VERSION: Final = 1
 _BUSY_MILLISECONDS: Final = 15_000
+_READS: Final = "limner_reads"
 
 metadata = MetaData()
 
 schema = Table("limner_schema", metadata, Column("version", Integer, primary_key=True))
+
+canary = Table("limner_canary", metadata, Column("sealed", LargeBinary, nullable=False))
 
 keys = Table(
     "limner_keys",
@@ -97,7 +100,10 @@ class Database:
         """Raises DatabaseUnusable for a URL that names no database; nothing is opened yet."""
         try:
             parsed = make_url(url)
-            options: dict[str, Any] = {"pool_pre_ping": parsed.get_backend_name() != "sqlite"}
+            options: dict[str, Any] = {
+                "pool_pre_ping": parsed.get_backend_name() != "sqlite",
+                "hide_parameters": True,  # errors are logged, and parameters are people's
+            }
             self._engine = create_engine(parsed, **options)
         except (ArgumentError, ImportError, ValueError) as error:
             raise DatabaseUnusable(
@@ -133,8 +139,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to read with."""
-        with self._engine.connect() as connection:
+        """A connection to read with, which waits for nobody."""
+        with self._engine.connect().execution_options(**{_READS: True}) as connection:
             yield connection
 
     @contextmanager
@@ -164,4 +170,5 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
         # A write that starts as a read would fail where two do so at once.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get(_READS)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -13,11 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from cache import Digest
 from fusion import Engine, FusionRequest, FusionTask, TaskState
-from serving.errors import ApiError, Conflict, NotFound, TooMany, Unavailable, recalled, translate
+from serving.errors import (
+    STORAGE_FAULTS,
+    ApiError,
+    BadRequest,
+    Conflict,
+    NotFound,
+    TooMany,
+    Unavailable,
+    recalled,
+    translate,
+)
 from serving.feed import Feed, Outcome
 from serving.intake import Payloads
 from serving.jobs import DRAWN, AlreadyAccepted, Job, JobChanged, JobStore, NewJob
@@ -29,6 +39,7 @@ from serving.settings import ServerSettings
 
 POLL_SECONDS: Final = 0.2  # for a job that another server has in hand
 LONGEST_RETRY_SECONDS: Final = 60
+RECENT_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -47,12 +58,14 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Ticket:
-    """A job that was accepted, now or before: the news of it, or how it ended. joined: before."""
+    """A job that was accepted, now or before: the news of it, or how it ended."""
 
     job_id: str
     feed: Feed | None = None
     ended: Outcome | None = None
-    joined: bool = False
+
+
+Orders = tuple[tuple[Order, Payloads], ...]
 
 
 class Desk:
@@ -70,8 +83,9 @@ class Desk:
         self._owner, self._settings = owner, settings
         self._refusals: deque[tuple[float, str, str]] = deque(maxlen=10_000)
         self._taking = threading.Lock()  # of the refusals and of the room in the queue
-        self._paces: deque[float] = deque(maxlen=64)  # when the latest jobs ended
+        self._paces: deque[float] = deque(maxlen=24)  # when the latest jobs ended
         self._reserved = 0
+        self._readers = CapacityLimiter(settings.limits.readers)
         self.draining = False
         usual = engine.resolve(FusionRequest())
         self.native = Native(usual.size, usual.steps)
@@ -80,15 +94,20 @@ class Desk:
         """A job has ended, which tells how long a full queue will take."""
         self._paces.append(at)
 
-    async def take(self, ask: Callable[[], Asked]) -> Ticket:
+    async def take(self, ask: Callable[[], Asked], *, wait: bool = True) -> Ticket:
         """Accept a request, or recognise it as one that was accepted before.
 
-        ask: reads the request; called in another thread, for pictures are decoded in it.
+        ask: reads the request; called in another thread, for pictures are decoded in it. wait: for
+        its outcome; who does must `leave` the ticket in the end.
         Raises ApiError, and what `ask` and `Engine.resolve` raise; nothing is kept of what is
         refused.
         """
-        taken = await to_thread.run_sync(self._take, ask)
-        return await self.join(taken) if isinstance(taken, str) else taken
+        taken = await to_thread.run_sync(self._take, ask, limiter=self._readers)
+        if not wait:
+            return Ticket(taken if isinstance(taken, str) else taken.job_id)
+        if isinstance(taken, str):
+            return await self.join(taken)
+        return _counted(taken)
 
     def _take(self, ask: Callable[[], Asked]) -> Ticket | str:
         """The ticket of a new job, or the id of one that was accepted before."""
@@ -105,65 +124,93 @@ class Desk:
         self.engine.resolve(request)
         with self._room(1, asked.key, digest):
             packet = self._packet(asked.order, asked.payloads, asked.keep)
+            new = NewJob(packet, asked.payloads.kept, digest, asked.idempotency_key)
             try:
-                (job,) = self._accept((NewJob(packet, asked.payloads.kept, digest),), asked)
+                (job,) = self._accept([new], asked.key)
             except AlreadyAccepted as before:
                 return _same(before.job_id, before.digest, digest)
+            except STORAGE_FAULTS:
+                self._refuse(asked.key, digest)
+                raise
             return Ticket(job.id, self.runner.take(job, request))
 
     async def take_batch(
-        self, orders: Sequence[tuple[Order, Payloads]], key: ApiKey
+        self, read: Callable[[], Orders], key: ApiKey, name: str | None
     ) -> tuple[Ticket, ...]:
-        """Accept several at once, all or none; they are drawn though nobody waits."""
+        """Accept several at once, all or none; they are drawn though nobody waits.
+
+        name: an idempotency key of them all. Raises as `take` does, naming the request.
+        """
         if self.draining:
             raise _ending()
-        requests = []
+        return await to_thread.run_sync(self._take_batch, read, key, name, limiter=self._readers)
+
+    def _take_batch(
+        self, read: Callable[[], Orders], key: ApiKey, name: str | None
+    ) -> tuple[Ticket, ...]:
+        orders, requests, new = read(), [], []
         for number, (order, payloads) in enumerate(orders):
             try:
                 requests.append(fusion_request(order, payloads.kept, payloads.ready))
                 check_limits(order, self.native, self._settings.limits)
                 self.engine.resolve(requests[-1])
-            except ValueError as error:
-                raise _numbered(translate(error), number) from error
-        new = tuple(
-            NewJob(self._packet(order, payloads, True), payloads.kept, digest_of(order, payloads))
-            for order, payloads in orders
-        )
-        asked = Asked(*orders[0], key, keep=True)
-        with self._room(len(orders), key, ""):
-            taken = await to_thread.run_sync(self._accept, new, asked)
+            except (ValueError, ApiError) as error:
+                raise numbered(translate(error), number) from error
+            packet, digest = self._packet(order, payloads, True), digest_of(order, payloads)
+            named = None if name is None else f"{name}#{number}"
+            new.append(NewJob(packet, payloads.kept, digest, named))
+        if len(new) > self._settings.limits.waiting:
+            raise BadRequest(
+                "invalid_request",
+                f"{len(new)} requests at once, and {self._settings.limits.waiting} may wait here",
+                param="requests",
+            )
+        with self._room(len(new), key, ""):
+            try:
+                taken = self._accept(new, key)
+            except AlreadyAccepted:
+                return self._batch_before(new, key.tenant)
             return tuple(
                 Ticket(job.id, self.runner.take(job, request))
                 for job, request in zip(taken, requests, strict=True)
             )
 
-    async def join(self, job_id: str) -> Ticket:
+    def _batch_before(self, new: Sequence[NewJob], tenant: str) -> tuple[Ticket, ...]:
+        """The jobs of a batch that was accepted before, which must have been the same."""
+        tickets = []
+        for one in new:
+            found = self.store.keyed(tenant, one.idempotency_key or "")
+            job_id = _same(*(found or ("", "")), one.digest)
+            tickets.append(Ticket(job_id, self.runner.feed(job_id)))
+        return tuple(tickets)
+
+    async def join(self, job_id: str, *, follows: bool = False) -> Ticket:
         """Wait for a job that was accepted before; one that was dropped since its client had gone
-        is taken up again, the same.
+        is taken up again, the same. follows: only look on; nothing is taken up, nor to be left.
         """
         while True:
             feed = self.runner.feed(job_id)
             if feed is not None and self.runner.cancelled(job_id):
                 await feed.outcome()  # within one step
+                await asyncio.sleep(0)
                 continue
             if feed is not None:
-                return Ticket(job_id, feed, joined=True)
+                ticket = Ticket(job_id, feed)
+                return ticket if follows else _counted(ticket)
             job = await to_thread.run_sync(self.store.get, job_id)
             if job is None:
                 raise _unknown(job_id)
             failure = job.packet.failure
-            if failure is not None and failure.client_left:
-                task = job.packet.task.model_copy(update={"state": TaskState.QUEUED})
-                packet = job.packet.changed(task=task, failure=None)
+            if failure is not None and failure.client_left and not follows:
                 try:
-                    job = await to_thread.run_sync(self._taken_up, job, packet)
+                    return _counted(await to_thread.run_sync(self._take_up, job))
                 except JobChanged:
                     continue
-                return Ticket(job_id, self.runner.take(job), joined=True)
-            if not job.packet.state.ended:
-                await asyncio.sleep(POLL_SECONDS)  # another server's
-                continue
-            return Ticket(job_id, ended=await self.outcome_of(job), joined=True)
+            if job.packet.state.ended:
+                return Ticket(job_id, ended=await self.outcome_of(job))
+            if self.draining:
+                raise _ending()
+            await asyncio.sleep(POLL_SECONDS)  # another server's
 
     async def outcome(
         self, ticket: Ticket, gone: Callable[[], Awaitable[None]] | None = None
@@ -196,7 +243,6 @@ class Desk:
     async def _while_there(
         self, ticket: Ticket, feed: Feed, gone: Callable[[], Awaitable[None]] | None
     ) -> Outcome:
-        feed.waiting += 1
         waits = asyncio.ensure_future(feed.outcome())
         leaves = None if gone is None else asyncio.ensure_future(gone())
         try:
@@ -213,17 +259,18 @@ class Desk:
                     task.cancel()
             self.leave(ticket)
 
-    def _taken_up(self, job: Job, packet: JobPacket) -> Job:
-        return self.store.change(job, packet, owner=self._owner)
+    def _take_up(self, job: Job) -> Ticket:
+        """Begin again what was dropped since nobody waited. Raises JobChanged, TooMany."""
+        if self.draining:
+            raise _ending()
+        task = job.packet.task.model_copy(update={"state": TaskState.QUEUED})
+        with self._room(1, None, ""):
+            packet = job.packet.changed(task=task, failure=None)
+            job = self.store.change(job, packet, owner=self._owner)
+            return Ticket(job.id, self.runner.take(job))
 
-    def _accept(self, new: Sequence[NewJob], asked: Asked) -> tuple[Job, ...]:
-        return self.store.accept(
-            new,
-            tenant=asked.key.tenant,
-            key_id=asked.key.id,
-            owner=self._owner,
-            idempotency_key=asked.idempotency_key,
-        )
+    def _accept(self, new: Sequence[NewJob], key: ApiKey) -> tuple[Job, ...]:
+        return self.store.accept(new, tenant=key.tenant, key_id=key.id, owner=self._owner)
 
     def _packet(self, order: Order, payloads: Payloads, keep: bool) -> JobPacket:
         task = FusionTask(
@@ -246,18 +293,27 @@ class Desk:
 
     def _known(self, asked: Asked, digest: Digest) -> str | None:
         """The id of the job that this request is another try at."""
-        tenant, key = asked.key.tenant, asked.idempotency_key
-        if key is not None:
-            found = self.store.keyed(tenant, key)
+        tenant, name = asked.key.tenant, asked.idempotency_key
+        if name is not None:
+            found = self.store.keyed(tenant, name)
+            if found is not None and self.store.get(found[0]) is None:
+                self.store.delete(found[0], tenant)  # it has expired: the key is free again
+                return None
             return None if found is None else _same(found[0], found[1], digest)
         if not asked.is_retry or self._was_refused(asked.key, digest):
             return None
         since = time.time() - self._settings.retry_seconds
         job = self.store.latest(asked.key.id, digest, since)
+        if job is not None and job.packet.state.ended and self._was_refused(asked.key, ""):
+            return None  # its first try was over the key's rate: this is no try at an older twin
         return None if job is None else job.id
 
+    def refused_by_rate(self, key: ApiKey) -> None:
+        """A first try was turned away before it was read."""
+        self._refuse(key, "")
+
     @contextmanager
-    def _room(self, count: int, key: ApiKey, digest: str) -> Iterator[None]:
+    def _room(self, count: int, key: ApiKey | None, digest: str) -> Iterator[None]:
         """Keep room in the queue for jobs while they are accepted. Raises TooMany."""
         most = self._settings.limits.waiting
         with self._taking:
@@ -265,7 +321,8 @@ class Desk:
             fits = waiting + count <= most
             self._reserved += count * fits
         if not fits:
-            self._refuse(key, digest)
+            if key is not None:
+                self._refuse(key, digest)
             seconds = self._seconds_for(waiting + self.runner.running)
             raise TooMany(
                 "queue_full",
@@ -280,9 +337,10 @@ class Desk:
 
     def _seconds_for(self, jobs: int) -> int:
         """How long that many jobs take at the pace of the latest ones."""
-        if len(self._paces) < 2:
+        ends = [at for at in self._paces if at > time.time() - RECENT_SECONDS]
+        if len(ends) < 2:
             return 2
-        each = (self._paces[-1] - self._paces[0]) / (len(self._paces) - 1)
+        each = (ends[-1] - ends[0]) / (len(ends) - 1)
         return min(max(math.ceil(each * jobs / 2), 1), LONGEST_RETRY_SECONDS)
 
     def _refuse(self, key: ApiKey, digest: str) -> None:
@@ -313,6 +371,13 @@ def check(outcome: Outcome) -> None:
         raise _ending()
 
 
+def _counted(ticket: Ticket) -> Ticket:
+    """The ticket of one more who waits, who leaves it in the end."""
+    if ticket.feed is not None:
+        ticket.feed.waiting += 1
+    return ticket
+
+
 def _same(job_id: str, found: str, digest: str) -> str:
     if found != digest:
         raise Conflict(
@@ -336,7 +401,7 @@ def _unknown(job_id: str) -> ApiError:
     return NotFound("not_found", f"there is no request {job_id}, or it was forgotten meanwhile")
 
 
-def _numbered(error: ApiError, number: int) -> ApiError:
+def numbered(error: ApiError, number: int) -> ApiError:
     """The failure of one request of a batch."""
     error.body = error.body.model_copy(
         update={

@@ -25,7 +25,8 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fusion import (
     BackendUnavailable,
@@ -53,6 +54,8 @@ from prompting import (
     UnknownAttribute,
     UnreadableText,
 )
+
+STORAGE_FAULTS: Final = (OperationalError, InterfaceError, InternalError, PoolTimeout)
 
 
 class ServingError(ValueError):
@@ -252,10 +255,10 @@ def translate(error: BaseException) -> ApiError:
             "`target_face`), counted from 1 in the order of `boxes`",
             boxes=boxes,  # type: ignore[arg-type]  # four sides each
         )
-    if isinstance(error, OperationalError):  # locked, full, out of reach: its words name files
+    if isinstance(error, STORAGE_FAULTS):  # locked, full, out of reach: their words name files
         return Unavailable(
             "storage_unavailable",
-            "the request cannot be kept at the moment, so it was not accepted: send it again",
+            "the server's database cannot be used at the moment: send the request again",
             headers={"Retry-After": "5"},
         )
     for kind, answer, code in _ANSWERS:

@@ -5,7 +5,7 @@ has left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 from pydantic import BaseModel
@@ -24,15 +24,18 @@ def as_event(name: str, data: BaseModel) -> bytes:
 class EventStream(Response):
     """Sends events as they come, and comments in between so that nobody takes it for dead.
 
-    Whatever ends it, the iterator is closed: its `finally` is where a reader's leaving is heard.
+    Whatever ends it, the iterator is closed and `closed` is called.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], closed: Callable[[], None] = lambda: None
+    ) -> None:
+        """closed: called once nobody reads any more, for whatever reason."""
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._events = events
+        self._events, self._closed = events, closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the events end or the reader leaves."""
@@ -47,6 +50,7 @@ class EventStream(Response):
                 task.cancel()
             await asyncio.gather(sends, leaves, return_exceptions=True)
             await self._events.aclose()
+            self._closed()
 
     async def _send_all(self, send: Send) -> None:
         start: Message = {

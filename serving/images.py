@@ -43,7 +43,7 @@ class ImageSettings(DrawingSettings):
     optimize: whether the prompt is made short first, or used as it is.
     """
 
-    prompt: Annotated[Words, Field(min_length=1)]
+    prompt: Annotated[Words, Field(min_length=1, pattern=r"\S")]
     model: str | None = None
     n: Annotated[Whole, Field(ge=1, le=MOST_IMAGES)] | None = None
     size: Annotated[str, Field(max_length=32)] | None = None
@@ -303,7 +303,9 @@ def _order(
         count=wish.n or 1,
         previews=(wish.partial_images or 0) if wish.stream else 0,
         output_format=_output_format(wish),
-        output_compression=max(wish.output_compression or 95, 1),
+        output_compression=95
+        if wish.output_compression is None
+        else max(wish.output_compression, 1),
         quality=quality,
         downgrades=downgrades,
     )

@@ -100,8 +100,8 @@ def check_picture_file(name: str, data: bytes, limits: Limits) -> None:
     """
     if len(data) > limits.picture_bytes:
         raise ImageRejected(
-            f"{name} has {len(data) / 2**20:.1f} MiB, at most {limits.picture_bytes >> 20} are "
-            "taken; save it smaller"
+            f"{name} has more than the {limits.picture_bytes >> 20} MiB that are taken; save it "
+            "smaller"
         )
     if not data:
         raise ImageRejected(f"{name} is empty; {_ADVICE}")

@@ -56,6 +56,7 @@ class NewJob:
     packet: JobPacket
     given: Sequence[bytes]
     digest: Digest
+    idempotency_key: str | None = None
 
 
 class JobStore:
@@ -72,11 +73,10 @@ class JobStore:
         tenant: str,
         key_id: str,
         owner: str,
-        idempotency_key: str | None = None,
     ) -> tuple[Job, ...]:
         """Take jobs in, all of them or none; once this returns they are not lost.
 
-        Raises AlreadyAccepted where the idempotency key was used.
+        Raises AlreadyAccepted where the first one's idempotency key was used.
         """
         taken = tuple(
             Job(
@@ -100,12 +100,12 @@ class JobStore:
                 "revision": job.revision,
                 "packet": seal_packet(self._seal, job.packet),
                 "digest": job.digest,
-                "idempotency_key": idempotency_key,
+                "idempotency_key": one.idempotency_key,
                 "owner": owner,
                 "created": job.created,
                 "expires": job.expires,
             }
-            for job in taken
+            for job, one in zip(taken, new, strict=True)
         ]
         sealed = [
             row for job, one in zip(taken, new, strict=True) for row in self._sealed(job.id, one)
@@ -116,7 +116,7 @@ class JobStore:
                 if sealed:
                     connection.execute(insert(payloads), sealed)
         except IntegrityError as error:
-            before = self._keyed(tenant, idempotency_key)
+            before = self._keyed(tenant, new[0].idempotency_key)
             if before is None:
                 raise
             raise AlreadyAccepted(before.id, before.digest) from error
@@ -176,14 +176,19 @@ class JobStore:
             .limit(1)
         )
 
-    def newest(self, tenant: str, most: int) -> tuple[Job, ...]:
-        """The tenant's newest jobs."""
+    def newest(self, tenant: str, most: int, before: Job | None = None) -> tuple[Job, ...]:
+        """The tenant's newest jobs, older than one of them where it is given."""
         query = (
             select(jobs)
             .where(jobs.c.tenant == tenant, jobs.c.expires > time.time())
             .order_by(jobs.c.created.desc(), jobs.c.id)
             .limit(most)
         )
+        if before is not None:
+            older = jobs.c.created < before.created
+            query = query.where(
+                older | ((jobs.c.created == before.created) & (jobs.c.id > before.id))
+            )
         return tuple(job for job in self._all(query) if job is not None)
 
     def payloads(self, job_id: str, role: PayloadRole) -> Mapping[int, bytes]:

@@ -107,11 +107,12 @@ class BodyLimit:
         if not declared.isdecimal() or int(declared[:20]) > self.limits.body_bytes:
             await error_response(self._refusal())(scope, receive, send)
             return
-        taken, whole = 0, False
+        taken, values, whole = 0, 0, False
+        is_json = "json" in Headers(scope=scope).get("content-type", "").lower()
         deadline = time.monotonic() + self.limits.body_seconds
 
         async def counted() -> Message:
-            nonlocal taken, whole
+            nonlocal taken, values, whole
             if whole:
                 return await receive()  # only that the client has left
             try:
@@ -124,6 +125,14 @@ class BodyLimit:
             taken += len(message.get("body", b""))
             if taken > self.limits.body_bytes:
                 raise self._refusal()
+            if is_json:  # a few bytes of it can become a hundred in memory
+                body = message.get("body", b"")
+                values += sum(body.count(sign) for sign in (b",", b"[", b"{"))
+                if values > self.limits.json_values:
+                    raise TooLarge(
+                        "request_too_large",
+                        f"the JSON has more than {self.limits.json_values} values: send less",
+                    )
             whole = not message.get("more_body", False)
             return message
 
@@ -139,7 +148,8 @@ class BodyLimit:
 class Gatekeeper:
     """Nobody passes without a key, but to a few paths; nobody asks more often than the key allows.
 
-    apart: what has a door of its own, such as the page.
+    apart: what has a door of its own, such as the page. on_refusal: told of a first try by a key
+    that asks too often.
     """
 
     def __init__(
@@ -148,8 +158,10 @@ class Gatekeeper:
         keys: KeyStore,
         limits: Limits,
         apart: Callable[[str], bool] = lambda path: False,
+        on_refusal: Callable[[ApiKey], None] = lambda key: None,
     ) -> None:
         self.app, self.keys, self.limits, self.apart = app, keys, limits, apart
+        self.on_refusal = on_refusal
         self.rates = RateLimiter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,6 +194,8 @@ class Gatekeeper:
             await send(message)
 
         if allowance is not None and not allowance.granted:
+            if Headers(scope=scope).get("x-stainless-retry-count", "0") == "0":
+                self.on_refusal(key)
             seconds = max(int(allowance.seconds + 0.999), 1)
             refusal = TooMany(
                 "rate_limit_exceeded",

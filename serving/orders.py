@@ -132,6 +132,16 @@ def check_limits(order: Order, native: Native, limits: Limits) -> None:
             f"steps is {order.steps}: this server draws in at most {limits.steps}",
             param="steps",
         )
+    steps = order.steps if isinstance(order.steps, int) else native.steps
+    tries = 1 if order.min_identity is None else 1 + order.max_retries
+    width, height = order.drawn_size or native.size
+    work = order.count * steps * tries * width * height / (native.size[0] * native.size[1])
+    if work > limits.work:
+        raise BadRequest(
+            "too_much_work",
+            f"{order.count} pictures of {steps} steps at {width}×{height}, up to {tries} times, "
+            "are too much for one request: ask for fewer pictures, steps or retries",
+        )
     if order.drawn_size is None:
         return
     most = tuple(int(side * limits.native_factor) for side in native.size)

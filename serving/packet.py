@@ -35,7 +35,7 @@ class Order(DrawingSettings):
     """A request with its pictures replaced by references, and its seed chosen.
 
     drawn_size: (width, height) to draw, None as the bundle or the target has it; shown_size: what
-    the pictures are then enlarged to. asked: what was lost on the way here, in words.
+    the pictures are then resized to. downgrades: what was lost on the way here, in words.
     """
 
     kind: Literal["portrait", "generation", "edit"]

@@ -9,12 +9,21 @@ import uuid
 from typing import Any, Final
 
 import psutil
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from serving.database import Database, servers
 
 BEAT_SECONDS: Final = 3.0
 SILENT_SECONDS: Final = 20.0  # after which a server elsewhere counts as dead
+
+
+def _place() -> str:
+    """Where process numbers mean the same: this machine, and this container on it."""
+    try:
+        space = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        space = 0
+    return f"{socket.gethostname()} {psutil.boot_time():.0f} {space}"
 
 
 class Registry:
@@ -23,27 +32,19 @@ class Registry:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.id = uuid.uuid4().hex
-        self._host = socket.gethostname()
+        self._host = _place()
 
     def sign_in(self) -> None:
         """Be one of those that live."""
-        process = psutil.Process()
         with self._database.writing() as connection:
-            connection.execute(
-                insert(servers).values(
-                    id=self.id,
-                    host=self._host,
-                    pid=os.getpid(),
-                    process_created=process.create_time(),
-                    seen=time.time(),
-                )
-            )
+            self._enter(connection)
 
     def beat(self) -> None:
-        """Say that this one still lives."""
+        """Say that this one still lives, also where others had struck it off."""
         with self._database.writing() as connection:
-            mine = update(servers).where(servers.c.id == self.id)
-            connection.execute(mine.values(seen=time.time()))
+            mine = update(servers).where(servers.c.id == self.id).values(seen=time.time())
+            if connection.execute(mine).rowcount == 0:
+                self._enter(connection)
 
     def sign_out(self) -> None:
         """Be dead to the others at once."""
@@ -60,6 +61,17 @@ class Registry:
             with self._database.writing() as connection:
                 connection.execute(delete(servers).where(servers.c.id.in_(dead)))
         return living
+
+    def _enter(self, connection: Connection) -> None:
+        connection.execute(
+            insert(servers).values(
+                id=self.id,
+                host=self._host,
+                pid=os.getpid(),
+                process_created=psutil.Process().create_time(),
+                seen=time.time(),
+            )
+        )
 
     def _lives(self, row: Row[Any]) -> bool:
         if row.id == self.id:

@@ -132,17 +132,18 @@ async def _stream(here: Context, request: Request, ticket: Ticket, kind: str) ->
     first = asyncio.ensure_future(anext(events))
     gone = asyncio.ensure_future(leaving(request)())
     await asyncio.wait([first, gone], timeout=HELD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    if gone.done():
+    left = gone.done()
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    if left or (first.done() and first.exception() is not None):
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         await events.aclose()
+        here.desk.leave(ticket)
+        if not left:
+            first.result()  # raises what it failed with
         return Response(status_code=LEFT)
-    gone.cancel()
-    await asyncio.gather(gone, return_exceptions=True)
-    if first.done() and (error := first.exception()) is not None:
-        await events.aclose()
-        raise error
-    return EventStream(_from(first, events))
+    return EventStream(_from(first, events), lambda: here.desk.leave(ticket))
 
 
 async def _from(
@@ -167,29 +168,25 @@ async def _events(here: Context, ticket: Ticket, kind: str) -> AsyncGenerator[by
     outcome, partial = ticket.ended, 0
     if ticket.feed is not None:
         order = ticket.feed.packet.order
-        ticket.feed.waiting += 1
-        try:
-            async for news in ticket.feed.listen():
-                outcome = news.outcome
-                if news.event is None or news.event.image is None:
-                    continue
-                data = await to_thread.run_sync(_encoded, news.event.image, order)
-                width, height = order.shown_size or news.event.image.size
-                yield as_event(
-                    f"{kind}.partial_image",
-                    ImageEvent(
-                        type=f"{kind}.partial_image",
-                        b64_json=as_base64(data),
-                        created_at=int(time.time()),
-                        output_format=order.output_format,
-                        quality=shown_quality(order.quality),
-                        size=f"{width}x{height}",
-                        partial_image_index=partial,
-                    ),
-                )
-                partial += 1
-        finally:
-            here.desk.leave(ticket)
+        async for news in ticket.feed.listen():
+            outcome = news.outcome
+            if news.event is None or news.event.image is None:
+                continue
+            data = await to_thread.run_sync(_encoded, news.event.image, order)
+            width, height = order.shown_size or news.event.image.size
+            yield as_event(
+                f"{kind}.partial_image",
+                ImageEvent(
+                    type=f"{kind}.partial_image",
+                    b64_json=as_base64(data),
+                    created_at=int(time.time()),
+                    output_format=order.output_format,
+                    quality=shown_quality(order.quality),
+                    size=f"{width}x{height}",
+                    partial_image_index=partial,
+                ),
+            )
+            partial += 1
     if outcome is None:
         raise RuntimeError("a stream ends with an outcome")
     check(outcome)

@@ -12,15 +12,22 @@ from starlette.responses import Response
 
 from fusion import Event, EventKind, Stage
 from serving.answers import as_base64, encoded, portrait_answer
-from serving.context import Context, Here, Painter, Reader, asking, leaving
-from serving.desk import ClientLeft, Ticket
-from serving.errors import BadRequest, ErrorBody, NotFound
+from serving.context import (
+    Context,
+    Here,
+    Painter,
+    Reader,
+    asking,
+    idempotency_key_of,
+    leaving,
+)
+from serving.desk import ClientLeft, Orders, Ticket, check, numbered
+from serving.errors import ApiError, BadRequest, ErrorBody, NotFound, translate
 from serving.events import EventStream, as_event
 from serving.feed import Outcome
 from serving.intake import Payloads
 from serving.jobs import DRAWN, Job
 from serving.orders import order_portrait
-from serving.packet import Order
 from serving.wire import (
     Answer,
     Forgotten,
@@ -32,7 +39,8 @@ from serving.wire import (
 
 router = APIRouter(prefix="/v1", tags=["Portraits"])
 LEFT: Final = 499  # nobody is there to read it
-JobId = Annotated[str, Path(pattern=r"^portrait_[0-9a-f]{28}$", description="Of the request")]
+ID_PATTERN: Final = r"^portrait_[0-9a-f]{28}$"
+JobId = Annotated[str, Path(pattern=ID_PATTERN, description="Of the request")]
 _STREAM: Final = {
     "description": "The portrait; with `stream`, server-sent events",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -74,11 +82,12 @@ async def draw(
 ) -> Response:
     """Draw one portrait, or `count` of the same."""
     here.check_model(wish.model)
-    keep = not wish.wait and not wish.stream
+    waits = wish.wait or wish.stream
     ordering = partial(order_portrait, wish)
-    ticket = await here.desk.take(asking(request, key, here.settings.limits, ordering, keep))
+    ask = asking(request, key, here.settings.limits, ordering, keep=not waits)
+    ticket = await here.desk.take(ask, wait=waits)
     if wish.stream:
-        return EventStream(_events(here, ticket))
+        return EventStream(_events(ticket), lambda: here.desk.leave(ticket))
     if not wish.wait:
         return _json(await _shown(here, ticket.job_id, key.tenant), 202)
     try:
@@ -93,7 +102,9 @@ async def draw(
     response_model=PortraitList,
     responses={202: {"description": "Accepted, with `wait` off", "model": PortraitList}},
 )
-async def draw_batch(wish: Annotated[PortraitBatch, Body()], here: Here, key: Painter) -> Response:
+async def draw_batch(
+    wish: Annotated[PortraitBatch, Body()], request: Request, here: Here, key: Painter
+) -> Response:
     """Draw several portraits at once: all are accepted, or none is.
 
     They are drawn in any case; with `wait` the answer comes when all have ended, each as it did.
@@ -105,12 +116,20 @@ async def draw_batch(wish: Annotated[PortraitBatch, Body()], here: Here, key: Pa
             f"{len(wish.requests)} requests in a batch: this server takes at most {most}",
             param="requests",
         )
-    orders: list[tuple[Order, Payloads]] = []
     for one in wish.requests:
         here.check_model(one.model)
-        payloads = Payloads(here.settings.limits)
-        orders.append((await to_thread.run_sync(order_portrait, one, payloads), payloads))
-    tickets = await here.desk.take_batch(orders, key)
+
+    def read() -> Orders:
+        orders = []
+        for number, one in enumerate(wish.requests):
+            payloads = Payloads(here.settings.limits)
+            try:
+                orders.append((order_portrait(one, payloads), payloads))
+            except (ValueError, ApiError) as error:
+                raise numbered(translate(error), number) from error
+        return tuple(orders)
+
+    tickets = await here.desk.take_batch(read, key, idempotency_key_of(request))
     answers = []
     for ticket in tickets:
         if wish.wait and ticket.feed is not None:
@@ -123,11 +142,16 @@ async def draw_batch(wish: Annotated[PortraitBatch, Body()], here: Here, key: Pa
 
 @router.get("/portraits", response_model=PortraitList)
 async def latest(
-    here: Here, key: Reader, limit: Annotated[int, Query(ge=1, le=100)] = 20
+    here: Here,
+    key: Reader,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query(pattern=ID_PATTERN)] = None,
 ) -> Response:
-    """The tenant's newest requests, without their pictures."""
-    jobs = await to_thread.run_sync(here.desk.store.newest, key.tenant, limit)
-    return _json(PortraitList(data=tuple(portrait_answer(job, None) for job in jobs)))
+    """The tenant's newest requests, without their pictures; those after the last one you have."""
+    before = None if after is None else await _job(here, after, key.tenant)
+    jobs = await to_thread.run_sync(here.desk.store.newest, key.tenant, limit + 1, before)
+    shown = tuple(portrait_answer(job, None) for job in jobs[:limit])
+    return _json(PortraitList(data=shown, has_more=len(jobs) > limit))
 
 
 @router.get("/portraits/{job_id}", response_model=PortraitAnswer)
@@ -164,7 +188,7 @@ async def picture(
 async def follow(job_id: JobId, here: Here, key: Reader) -> Response:
     """Follow a request that was accepted before; leaving does not stop it."""
     await _job(here, job_id, key.tenant)
-    return EventStream(_events(here, await here.desk.join(job_id), follows=True))
+    return EventStream(_following(here, job_id))
 
 
 @router.delete("/portraits/{job_id}", response_model=Forgotten)
@@ -178,24 +202,28 @@ async def forget(job_id: JobId, here: Here, key: Painter) -> Response:
     return _json(Forgotten(id=job_id))
 
 
-async def _events(
-    here: Context, ticket: Ticket, follows: bool = False
-) -> AsyncGenerator[bytes, None]:
-    """All that happens to a job; once its reader leaves it is stopped, unless it only followed."""
+async def _following(here: Context, job_id: str) -> AsyncGenerator[bytes, None]:
+    """The news of a job of which only the reading ends when its reader leaves."""
+    try:
+        ticket = await here.desk.join(job_id, follows=True)
+    except ApiError as error:
+        yield _sent(PortraitEvent(type="portrait.failed", id=job_id, error=error.body))
+        return
+    async for event in _events(ticket):
+        yield event
+
+
+async def _events(ticket: Ticket) -> AsyncGenerator[bytes, None]:
+    """All that happens to a job, to its end."""
     job_id, outcome, queued = ticket.job_id, ticket.ended, False
     if ticket.feed is not None:
-        ticket.feed.waiting += not follows
-        try:
-            async for news in ticket.feed.listen(steps=True):
-                outcome = news.outcome
-                if not queued:
-                    queued = True
-                    yield _sent(PortraitEvent(type="portrait.queued", id=job_id))
-                if news.event is not None and (told := await _told(job_id, news.event)):
-                    yield told
-        finally:
-            if not follows:
-                here.desk.leave(ticket)
+        async for news in ticket.feed.listen(steps=True):
+            outcome = news.outcome
+            if not queued:
+                queued = True
+                yield _sent(PortraitEvent(type="portrait.queued", id=job_id))
+            if news.event is not None and (told := await _told(job_id, news.event)):
+                yield told
     if outcome is not None:
         yield _sent(_last(job_id, outcome))
 
@@ -227,13 +255,14 @@ async def _told(job_id: str, event: Event) -> bytes | None:
 
 
 def _last(job_id: str, outcome: Outcome) -> PortraitEvent:
-    failure = outcome.job.packet.failure
-    if failure is None:
-        answer = portrait_answer(outcome.job, outcome.pictures)
-        return PortraitEvent(type="portrait.completed", id=job_id, portrait=answer)
-    if failure.error.code == "cancelled":
-        return PortraitEvent(type="portrait.cancelled", id=job_id)
-    return PortraitEvent(type="portrait.failed", id=job_id, error=failure.error)
+    try:
+        check(outcome)
+    except ApiError as error:
+        if error.body.code == "cancelled":
+            return PortraitEvent(type="portrait.cancelled", id=job_id)
+        return PortraitEvent(type="portrait.failed", id=job_id, error=error.body)
+    answer = portrait_answer(outcome.job, outcome.pictures)
+    return PortraitEvent(type="portrait.completed", id=job_id, portrait=answer)
 
 
 async def _job(here: Context, job_id: str, tenant: str) -> Job:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Final
 from fusion import (
     Engine,
     EngineBusy,
+    EngineClosed,
     Event,
     EventKind,
     FusionCancelled,
@@ -23,7 +25,7 @@ from fusion import (
     TaskState,
 )
 from serving.answers import account
-from serving.errors import ApiError, ServerFault, translate
+from serving.errors import STORAGE_FAULTS, ApiError, ServerFault, Unavailable, translate
 from serving.fair_queue import FairQueue
 from serving.feed import Feed, Outcome
 from serving.jobs import GIVEN, Job, JobChanged, JobStore
@@ -33,6 +35,8 @@ from serving.packet import Failure, JobPacket, PacketRecord, PacketTask
 log = logging.getLogger("limner.jobs")
 WRITE_SECONDS: Final = 1.0  # how often the trace of a job under way is written down
 WRITE_TRIES: Final = 4
+AGAIN_SECONDS: Final = 0.1
+MOST_UNWRITTEN: Final = 256  # endings kept in memory for a database that is away
 FINISHERS: Final = 2
 
 Watcher = Callable[[Job, float], None]  # a job that ended, and the seconds since it was accepted
@@ -77,8 +81,9 @@ class JobRunner:
         self._begun: set[str] = set()
         self._queue: FairQueue[Live] = FairQueue()
         self._changed = threading.Condition()
-        self._ending = False
+        self._ending = self._hurried = False
         self._draining = threading.Lock()
+        self._unwritten: deque[tuple[Job, JobPacket, tuple[bytes, ...]]] = deque()
         self._finishers = ThreadPoolExecutor(FINISHERS, "limner-jobs-finish")
         self._starter = threading.Thread(target=self._start_all, name="limner-jobs", daemon=True)
         self._starter.start()
@@ -165,6 +170,24 @@ class JobRunner:
             live = self._live.get(job_id)
             return live is not None and live.cancelled
 
+    def write_late(self) -> None:
+        """Write down the endings for which the database was away."""
+        for _ in range(len(self._unwritten)):
+            job, packet, pictures = self._unwritten.popleft()
+            try:
+                self._write_end(job, packet, pictures)
+            except JobChanged:
+                continue
+            except Exception:
+                self._unwritten.append((job, packet, pictures))
+                return
+
+    def hurry(self) -> None:
+        """Wait no longer for work to end."""
+        with self._changed:
+            self._hurried = True
+            self._changed.notify_all()
+
     def drain(self, seconds: float) -> None:
         """Finish what can be finished in the time; the rest stays accepted, for the next server."""
         with self._draining:
@@ -173,7 +196,7 @@ class JobRunner:
 
     def _drain(self, seconds: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not self._live, seconds)
+            self._changed.wait_for(lambda: not self._live or self._hurried, seconds)
             self._ending = True
             left = list(self._live.values())
             waited = []
@@ -189,6 +212,7 @@ class JobRunner:
         self._engine.close(cancel=True)
         self._starter.join()
         self._finishers.shutdown(wait=True)
+        self.write_late()
 
     def _start_all(self) -> None:
         while True:
@@ -216,9 +240,11 @@ class JobRunner:
             if request is None:
                 given = self._store.payloads(live.job.id, GIVEN)
                 request = fusion_request(packet.order, given)
-            live.request = None  # the engine has it; photos are not to be held twice
             handle = self._engine.submit(request, namespace=live.job.tenant, task_id=live.job.id)
-        except EngineBusy:
+            live.request = None  # photos are not to be held twice
+        except (EngineBusy, EngineClosed, *STORAGE_FAULTS) as error:
+            if not isinstance(error, EngineBusy):
+                log.warning("job %s cannot begin yet: %s", live.job.id, type(error).__name__)
             self._stand_again(live)
         except BaseException as error:
             self._finishers.submit(self._finish, live, error)
@@ -231,11 +257,17 @@ class JobRunner:
             handle.listen(partial(self._heard, live))
 
     def _stand_again(self, live: Live) -> None:
-        """The engine has others to draw for: the job waits for one of them to end."""
+        """It cannot be begun just now: it is the next to be tried, or another server's."""
         with self._changed:
             self._begun.discard(live.job.id)
-            self._queue.put_first(live.job.tenant, live)
-            self._changed.wait(0.1)
+            ending = self._ending
+            if ending:
+                self._live.pop(live.job.id, None)
+            else:
+                self._queue.put_first(live.job.tenant, live)
+                self._changed.wait(AGAIN_SECONDS)
+        if ending:
+            live.feed.end(Outcome(live.job))
 
     def _heard(self, live: Live, event: Event) -> None:
         """One of the engine's threads tells what happened: it is not to be kept long."""
@@ -273,9 +305,9 @@ class JobRunner:
         except BaseException:
             log.exception("job %s could not be ended", live.job.id)
             fault = ServerFault("internal_error", "the result could not be kept: send it again")
-            job = live.job
-            failed = _failed(job.packet, fault, TaskState.FAILED)
-            live.feed.end(Outcome(replace(job, packet=failed)))
+            failed = _failed(live.job.packet, fault, TaskState.FAILED)
+            self._unwritten.append((live.job, failed, ()))
+            live.feed.end(Outcome(replace(live.job, packet=failed)))
         finally:
             with self._changed:
                 self._live.pop(live.job.id, None)
@@ -299,13 +331,22 @@ class JobRunner:
                 return packet.changed(task=done, report=report, failure=None), pictures
         if error is None:
             error = FusionCancelled(f"request {live.job.id} was cancelled")
-        if isinstance(error, FusionCancelled) and self._ending and not live.cancelled:
+        if (
+            isinstance(error, FusionCancelled | EngineClosed)
+            and self._ending
+            and not live.cancelled
+        ):
             task = _in_state(packet.task, TaskState.QUEUED)  # the next server's
             return packet.changed(task=task, tries=max(packet.tries - 1, 0)), ()
-        if not isinstance(error, ValueError | FusionCancelled):
+        answer = translate(error)
+        if isinstance(answer, ServerFault | Unavailable):
             log.error("job %s failed", live.job.id, exc_info=error)
-        state = TaskState.CANCELLED if isinstance(error, FusionCancelled) else TaskState.FAILED
-        return _failed(packet, translate(error), state, live.client_left), ()
+        state = TaskState.FAILED
+        if isinstance(error, FusionCancelled):
+            state = TaskState.CANCELLED
+            if live.client_left:  # it may come back, and no server has died over it
+                packet = packet.changed(tries=max(packet.tries - 1, 0))
+        return _failed(packet, answer, state, live.client_left), ()
 
     def _written(
         self, live: Live, packet: JobPacket, pictures: tuple[bytes, ...]
@@ -313,16 +354,28 @@ class JobRunner:
         for attempt in range(WRITE_TRIES):
             try:
                 return self._write_end(live.job, packet, pictures), pictures
-            except JobChanged:  # it was deleted: what was drawn goes with it
-                gone = translate(FusionCancelled(f"request {live.job.id} was deleted"))
-                failed = _failed(packet, gone, TaskState.CANCELLED)
-                return replace(live.job, packet=failed), ()
+            except JobChanged:
+                return self._overtaken(live.job, packet, pictures)
             except Exception:
                 log.exception("job %s could not be written, try %d", live.job.id, attempt + 1)
                 if attempt + 1 < WRITE_TRIES:
                     time.sleep(0.1 * 4**attempt)
-        # Who waits gets the picture all the same; after a restart it would be drawn again.
+        # Who waits gets the picture all the same; it is written down as soon as that is possible.
+        if len(self._unwritten) < MOST_UNWRITTEN:
+            self._unwritten.append((live.job, packet, pictures))
         return replace(live.job, packet=packet), pictures
+
+    def _overtaken(
+        self, job: Job, packet: JobPacket, pictures: tuple[bytes, ...]
+    ) -> tuple[Job, tuple[bytes, ...]]:
+        """The job is not what it was: forgotten, written down already, or another server's."""
+        found = self._store.get(job.id)
+        if found is None:
+            gone = translate(FusionCancelled(f"request {job.id} was deleted"))
+            return replace(job, packet=_failed(packet, gone, TaskState.CANCELLED)), ()
+        if found.packet.state is packet.state:  # our own write, whose answer was lost
+            return found, pictures
+        return found, ()
 
     def _write_end(self, job: Job, packet: JobPacket, drawn: Sequence[bytes] = ()) -> Job:
         # The photos are kept only where the job may be taken up again.

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy import insert, select
 
+from serving.database import Database, canary
 from serving.errors import SecretMissing
 
 SECRET_VARIABLE: Final = "LIMNER_SECRET"
@@ -38,11 +40,10 @@ class Seal:
         """The data sealed for a place."""
         return self._fernet.encrypt(place.encode() + b"\0" + data)
 
-    def open(self, sealed: bytes, place: str, ttl_seconds: float | None = None) -> bytes:
-        """What was sealed for that place, at most ttl_seconds ago. Raises SealBroken."""
+    def open(self, sealed: bytes, place: str) -> bytes:
+        """What was sealed for that place. Raises SealBroken."""
         try:
-            ttl = None if ttl_seconds is None else max(int(ttl_seconds), 1)
-            opened = self._fernet.decrypt(sealed, ttl=ttl)
+            opened = self._fernet.decrypt(sealed)
         except InvalidToken as error:
             raise SealBroken(f"{place} cannot be opened: changed, expired or foreign") from error
         found, _, data = opened.partition(b"\0")
@@ -66,6 +67,26 @@ def open_seal(folder: Path) -> Seal:
     except FileExistsError:
         pass
     return Seal([part.strip() for part in path.read_text().split(",")])
+
+
+def check_seal(seal: Seal, database: Database) -> None:
+    """Refuse to start with another secret than the database's jobs were sealed with.
+
+    Raises SecretMissing.
+    """
+    with database.writing() as connection:
+        sealed = connection.execute(select(canary.c.sealed)).scalar()
+        if sealed is None:
+            connection.execute(insert(canary).values(sealed=seal.close(b"sings", "canary")))
+            return
+    try:
+        seal.open(sealed, "canary")
+    except SealBroken as error:
+        raise SecretMissing(
+            "this database was sealed with another secret: give the one of its server as "
+            f"{SECRET_VARIABLE}, or {SECRET_FILE} in the data folder; what it has accepted is lost "
+            "otherwise"
+        ) from error
 
 
 def _private(path: str, flags: int) -> int:

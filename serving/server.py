@@ -14,6 +14,7 @@ import uvicorn
 from serving.app import Server
 from serving.errors import ServingError
 
+log = logging.getLogger("limner.server")
 GRACE_SECONDS = 10.0  # over the drain, for answers to be sent
 
 
@@ -39,10 +40,13 @@ class ListeningServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM or Ctrl-C: drain, then end. A second one ends at once."""
         if self._asked:
-            super().handle_exit(sig, frame)
+            self._server.runner.hurry()
+            self.should_exit = self.force_exit = True
             return
         self._asked = True
         self._server.desk.draining = True
+        left = self._server.runner.waiting + self._server.runner.running
+        log.info("ending: %d requests are being finished; asked again, it ends at once", left)
 
         def drain() -> None:
             self._server.drain()

@@ -19,20 +19,24 @@ def default_folder() -> Path:
 class Limits:
     """What is refused before it costs anything.
 
-    body_bytes: of a request. picture_bytes: of a picture in it. picture_pixels: as its header
-    declares, before it is decoded. side_pixels: of what is drawn, as a multiple of the bundle's own
-    side, and of what it is enlarged to. steps: the most a request may ask for. batch: requests in
-    one. waiting: requests accepted and not begun; more are told to come back. requests_per_minute:
-    of a key that has no rate of its own. body_seconds: for a body to arrive in.
+    body_bytes: of a request; json_values: in it. picture_bytes: of a picture in it; picture_pixels:
+    as its header declares, before it is decoded. native_factor: by how much a side may be drawn
+    longer than the model's own. steps: the most a request may ask for; work: steps of all its
+    pictures and tries, in pictures of the model's own size. batch: requests in one. readers:
+    requests whose pictures are decoded at once. waiting: requests accepted and not begun; more are
+    told to come back. requests_per_minute: of a key that has no rate of its own. body_seconds: for
+    a body to arrive in.
     """
 
     body_bytes: int = 32 << 20
+    json_values: int = 100_000
     picture_bytes: int = 12 << 20
     picture_pixels: int = 24_000_000
     native_factor: float = 2.0
-    side_pixels: int = 2048
     steps: int = 150
-    batch: int = 16
+    work: float = 4800.0
+    batch: int = 64
+    readers: int = 4
     waiting: int = 64
     requests_per_minute: int = 240
     body_seconds: float = 30.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serving.errors import ApiError, BadRequest
 
 _LEFT_OUT = ("body", "query", "path", "header")
+_BRANCH = re.compile(r"bool|int|float|str|none|.*[\[-].*")
 
 
 def first_problem(problems: Sequence[Mapping[str, Any]]) -> ApiError:
@@ -15,9 +17,13 @@ def first_problem(problems: Sequence[Mapping[str, Any]]) -> ApiError:
     first = problems[0]
     place = [str(part) for part in first["loc"] if part not in _LEFT_OUT]
     # pydantic names the branches of a union too; only what a client wrote is of use to it.
-    where = ".".join(part for part in place if "[" not in part and not part.startswith("function"))
+    where = ".".join(part for part in place if not _BRANCH.fullmatch(part))
     cause = first.get("ctx", {}).get("error") if isinstance(first.get("ctx"), Mapping) else None
     said = str(cause) if cause is not None else str(first["msg"])
+    if where.startswith("attributes."):
+        said = "a value is text, a whole number, true, false, or a list of texts, none of them long"
+    elif where == "steps":
+        said = 'give a whole number from 1, or "auto"'
     if first["type"] == "extra_forbidden":
         return BadRequest("unknown_parameter", f"{where} is not known here", param=where)
     if first["type"] == "missing":

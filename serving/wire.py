@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    model_validator,
+)
 
 from fusion import Stage
 from serving.errors import ErrorBody
 
 MAX_TEXT: Final = 8000  # signs of a prompt or a text
+MAX_KEYS: Final = 200  # of an object
 MAX_NAMES: Final = 64  # attributes in one request
 
 OutputFormat = Literal["png", "jpeg", "webp"]
@@ -55,6 +64,14 @@ class Wire(BaseModel):
     """What comes in: strict about keys, and about numbers that are none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, given: object) -> object:
+        # Before each of a million unknown keys has a complaint of its own.
+        if isinstance(given, dict) and len(given) > MAX_KEYS:
+            raise ValueError(f"{len(given)} keys in one object: at most {MAX_KEYS} are read")
+        return given
 
 
 class Answer(BaseModel):
@@ -262,6 +279,7 @@ class PortraitList(Answer):
 
     object: Literal["list"] = "list"
     data: tuple[PortraitAnswer, ...]
+    has_more: bool = False
 
 
 class Forgotten(Answer):
@@ -301,6 +319,3 @@ class Health(Answer):
     """Whether the server lives, or is ready."""
 
     status: str
-
-
-JsonObject = dict[str, Any]  # only ever inside a schema

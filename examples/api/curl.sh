@@ -9,7 +9,7 @@ picture='import base64, json, sys; sys.stdout.buffer.write(base64.b64decode(json
 
 echo "From words:"
 curl "${auth[@]}" "$LIMNER_URL/v1/images/generations" -H 'Content-Type: application/json' \
-    -d '{"prompt": "a smiling old man with a red hat", "size": "512x512"}' |
+    -d '{"prompt": "a smiling old man with a hat", "size": "512x512"}' |
     python3 -c "$picture" >generated.png
 
 echo "The face of the second photo in the first, 60 years old:"

@@ -24,7 +24,7 @@ def save(name: str, encoded: str | None) -> None:
 
 
 print("A new portrait from words:")
-answer = client.images.generate(model="mini", prompt="a smiling old man with a red hat", n=2)
+answer = client.images.generate(model="mini", prompt="a smiling old man with a hat", n=2)
 for number, picture in enumerate(answer.data or (), 1):
     save(f"generated-{number}.png", picture.b64_json)
 
@@ -39,7 +39,7 @@ print(f"  drawn from {told['prompt']['prompt']!r}: {told['prompt']['tokens']} to
 print(f"  left out as filler: {', '.join(told['prompt']['removed'])}")
 
 print("One picture is edited and keeps its person; of two, the first gets the second's face:")
-edited = client.images.edit(image=photos[0].read_bytes(), prompt="smiling, with a hat")
+edited = client.images.edit(image=photos[0].read_bytes(), prompt="smiling, with glasses")
 save("edited.png", edited.data[0].b64_json if edited.data else None)
 fused = client.images.edit(image=[photo.read_bytes() for photo in photos], prompt="smiling")
 save("fused.png", fused.data[0].b64_json if fused.data else None)

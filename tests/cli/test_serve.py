@@ -33,6 +33,8 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(
     assert keys(tmp_path, "revoke", "ada") == 0
     assert keys(tmp_path, "list") == 0
     assert "ended" in capsys.readouterr().out
+    assert keys(tmp_path, "revoke", "ada") == 2
+    assert "limner keys list" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,8 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(
     [
         (("add", "a b"), "letters"),
         (("add", "ada", "--scope", "all"), "read, draw, metrics"),
-        (("revoke", "nobody"), "limner keys list"),
+        (("revoke", "nobody"), "holds no server's data"),
+        (("list",), "holds no server's data"),
         (("list", "--database", "mysql://x"), "postgresql"),
     ],
 )

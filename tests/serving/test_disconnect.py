@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from fusion import EventKind
-from serving import Limits
+from serving import Limits, Scope
 from tests.serving.conftest import Running, Start
 
 
@@ -135,6 +135,17 @@ def test_who_only_follows_may_leave_without_stopping_it(lone: Running) -> None:
         with client.stream("GET", f"/v1/portraits/{job_id}/events") as response:
             next(response.iter_lines())
         wait_for(lambda: client.get(f"/v1/portraits/{job_id}").json()["status"] == "completed")
+
+
+def test_who_only_follows_does_not_begin_again_what_was_dropped(lone: Running) -> None:
+    reader = lone.key_of("tests", Scope.READ)
+    with painting(lone, "/v1/portraits", {"steps": 400}) as client:
+        job_id = client.get("/v1/portraits", params={"limit": 1}).json()["data"][0]["id"]
+    wait_for(lambda: lone.server.runner.feed(job_id) is None)
+    with lone.client(reader) as follower:
+        told = follower.get(f"/v1/portraits/{job_id}/events").text
+    assert "portrait.cancelled" in told
+    assert rows(lone) == 0
 
 
 def test_one_of_two_who_wait_may_leave(lone: Running) -> None:

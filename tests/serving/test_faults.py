@@ -14,7 +14,7 @@ from sqlalchemy import event
 from fusion import DrawingFailed, EngineBusy, FusionCancelled, InvalidSize, TaskExpired
 from models import BundleCorrupt, FaceNotFound, ImageRejected
 from prompting import UnknownAttribute
-from serving import Limits
+from serving import Limits, SecretMissing
 from serving.errors import translate
 from tests.serving.conftest import Running, Start
 
@@ -67,9 +67,12 @@ def test_a_picture_that_cannot_be_kept_is_delivered_all_the_same(
             client.stream("GET", f"/v1/portraits/{job['id']}/events") as told,
         ):
             *_, last = (line for line in told.iter_lines() if line.startswith("data: "))
-    event_told = json.loads(last[6:])
-    assert event_told["type"] == "portrait.completed"
-    assert event_told["portrait"]["images"][0]["b64_json"]
+        told_picture = json.loads(last[6:])["portrait"]["images"][0]["b64_json"]
+        # And it is written down once there is room: nothing stays under way for ever.
+        running.server.runner.write_late()
+        kept = client.get(f"/v1/portraits/{job['id']}").json()
+    assert kept["status"] == "completed"
+    assert kept["images"][0]["b64_json"] == told_picture
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for(start: Start) -> None:
@@ -126,3 +129,37 @@ def test_every_failure_has_its_answer_and_a_fault_of_ours_tells_nothing(
     assert answer.status == status
     assert answer.body.code == code
     assert "/root" not in answer.body.message
+
+
+def test_reading_does_not_wait_for_a_writer(start: Start) -> None:
+    running = start()
+    with running.server.database.writing(), running.client() as client:
+        began = time.monotonic()
+        assert client.get("/v1/models").status_code == 200
+        assert client.get("/v1/portraits").status_code == 200
+    assert time.monotonic() - began < 5
+
+
+def test_a_database_sealed_with_another_secret_is_not_started_on(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(folder=tmp_path)
+    monkeypatch.setenv("LIMNER_SECRET", "1" * 43 + "=")
+    with pytest.raises(SecretMissing, match="another secret"):
+        start(folder=tmp_path)
+
+
+def test_what_a_read_meets_on_a_closed_engine_stays_accepted(start: Start) -> None:
+    """A job that is begun while the server ends is the next server's, not a failure."""
+    running = start()
+    with running.client() as client:
+        client.post("/v1/portraits", json={"steps": 1})
+        running.server.engine.close()
+        job_id = client.post("/v1/portraits", json={"wait": False}).json()["id"]
+        running.server.desk.draining = True
+        running.server.runner.drain(0.0)
+        job = running.server.store.get(job_id)
+        followed = client.get(f"/v1/portraits/{job_id}/events").text
+    assert job is not None
+    assert not job.packet.state.ended
+    assert "shutting_down" in followed

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import time
 
 import psutil
 from PIL import Image, ImageChops, ImageStat
@@ -94,6 +95,27 @@ def test_json_that_is_none_or_too_deep_or_of_half_signs_is_refused(
             error = answer.json()["error"]
             assert error["code"]
             assert error["message"]
+
+
+def test_a_small_body_that_would_grow_large_is_refused_at_once(running_server: Running) -> None:
+    keys = ",".join(f'"k{number}":0' for number in range(90_000))
+    bodies = [f"{{{keys}}}".encode(), b'{"text": [' + b"[]," * 200_000 + b"[]]}"]
+    headers = {"Content-Type": "application/json"}
+    with running_server.client() as client:
+        for body in bodies:
+            began = time.monotonic()
+            answer = client.post("/v1/portraits", content=body, headers=headers)
+            assert answer.status_code in (400, 413)
+            assert time.monotonic() - began < 2
+
+
+def test_one_request_cannot_ask_for_hours(running_server: Running) -> None:
+    body = {"steps": 150, "count": 16, "min_identity": 1.0, "max_retries": 10}
+    body["identities"] = [{"embedding": [1.0] * 512}]  # type: ignore[assignment]
+    with running_server.client() as client:
+        answer = client.post("/v1/portraits", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "too_much_work"
 
 
 def test_exif_is_applied_and_nothing_of_it_is_kept(

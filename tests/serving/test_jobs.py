@@ -19,13 +19,13 @@ def store(database: Database) -> JobStore:
     return JobStore(database, Seal(["0" * 43 + "="]))
 
 
-def new_job(number: int = 1, seconds: float = 60.0) -> NewJob:
+def new_job(number: int = 1, seconds: float = 60.0, name: str | None = None) -> NewJob:
     """A job that asks for something of its own; two pictures came with it."""
     now = time.time()
     task = FusionTask(f"portrait_{number}", (), (), now, seconds)
     order = Order(kind="portrait", text=f"wish {number}", chosen_seed=7, count=1)
     packet = JobPacket(model="mini", order=order, task=PacketTask.of(task), expires=now + seconds)
-    return NewJob(packet, [b"first", b"second"], digest(number))
+    return NewJob(packet, [b"first", b"second"], digest(number), name)
 
 
 def accept(store: JobStore, *jobs: NewJob, **options: str) -> tuple[Job, ...]:
@@ -58,12 +58,12 @@ def test_a_batch_is_accepted_whole_or_not_at_all(store: JobStore) -> None:
 
 
 def test_an_idempotency_key_is_used_once_by_a_tenant(store: JobStore) -> None:
-    accept(store, new_job(1), idempotency_key="k1")
+    accept(store, new_job(1, name="k1"))
     with pytest.raises(AlreadyAccepted) as caught:
-        accept(store, new_job(2), idempotency_key="k1")
+        accept(store, new_job(2, name="k1"))
     assert (caught.value.job_id, caught.value.digest) == ("portrait_1", digest(1))
     assert store.get("portrait_2") is None
-    accept(store, new_job(3), idempotency_key="k1", tenant="bert")
+    accept(store, new_job(3, name="k1"), tenant="bert")
     assert store.keyed("ada", "k1") == ("portrait_1", digest(1))
 
 
@@ -164,6 +164,15 @@ def test_a_server_lives_until_it_signs_out_or_its_process_ends(database: Databas
     assert set(first.living()) == {first.id, second.id}
     second.sign_out()
     assert set(first.living()) == {first.id}
+
+
+def test_a_server_that_was_struck_off_is_back_with_its_next_beat(database: Database) -> None:
+    first, second = Registry(database), Registry(database)
+    first.sign_in()
+    second.sign_in()
+    second.sign_out()  # as another does to one that was silent for long
+    second.beat()
+    assert set(first.living()) == {first.id, second.id}
 
 
 def test_a_server_elsewhere_is_dead_once_it_was_silent_for_long(database: Database) -> None:

@@ -163,6 +163,47 @@ def test_a_batch_with_one_bad_request_is_refused_whole_and_names_it(
         assert client.get("/v1/portraits").json()["data"] == []
 
 
+def test_a_batch_with_an_idempotency_key_is_drawn_once(running_server: Running) -> None:
+    body = {"requests": [{"steps": 1}, {"steps": 2}], "wait": True}
+    headers = {"Idempotency-Key": "batch-1"}
+    with running_server.client(running_server.key_of("batches")) as client:
+        answers = [
+            client.post("/v1/portrait-batches", json=body, headers=headers).json() for _ in range(2)
+        ]
+        ids = [[one["id"] for one in answer["data"]] for answer in answers]
+        assert ids[0] == ids[1]
+        body["requests"].append({"steps": 3})  # type: ignore[attr-defined]
+        other = client.post("/v1/portrait-batches", json=body, headers=headers)
+    assert other.status_code == 409
+
+
+def test_all_requests_are_listed_page_by_page(running_server: Running) -> None:
+    with running_server.client(running_server.key_of("lister")) as client:
+        ids = [client.post("/v1/portraits", json={"steps": 1}).json()["id"] for _ in range(5)]
+        found: list[str] = []
+        more, after = True, {}
+        while more:
+            page = client.get("/v1/portraits", params={"limit": 2, **after}).json()
+            found += [one["id"] for one in page["data"]]
+            more, after = page["has_more"], {"after": found[-1]}
+    assert found == ids[::-1]
+
+
+def test_a_wrong_method_says_which_are_right_and_a_wrong_value_where_it_is(
+    client: httpx.Client,
+) -> None:
+    wrong = client.get("/v1/images/generations")
+    assert wrong.status_code == 405
+    assert wrong.headers["allow"] == "POST"
+    assert "POST is" in wrong.json()["error"]["message"]
+    for body, param in (
+        ({"steps": 0}, "steps"),
+        ({"attributes": {"age": {"a": 1}}}, "attributes.age"),
+        ({"identities": [{"weight": -1}]}, "identities.0.weight"),
+    ):
+        assert client.post("/v1/portraits", json=body).json()["error"]["param"] == param
+
+
 def test_a_tenant_sees_stops_and_reuses_nothing_of_anothers(
     running_server: Running, photos: list[bytes]
 ) -> None:
