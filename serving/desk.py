@@ -17,23 +17,14 @@ from anyio import CapacityLimiter, to_thread
 
 from cache import Digest
 from fusion import Engine, FusionRequest, FusionTask, TaskState
-from serving.errors import (
-    STORAGE_FAULTS,
-    ApiError,
-    BadRequest,
-    Conflict,
-    NotFound,
-    TooMany,
-    Unavailable,
-    recalled,
-    translate,
-)
+from serving.errors import STORAGE_FAULTS, ApiError, BadRequest, TooMany, translate
 from serving.feed import Feed, Outcome
 from serving.intake import Payloads
 from serving.jobs import DRAWN, AlreadyAccepted, Job, JobChanged, JobStore, NewJob
 from serving.keys import ApiKey
 from serving.orders import Native, check_limits, digest_of, fusion_request
 from serving.packet import JobPacket, Order, PacketTask
+from serving.refusals import ClientLeft, TurnedAway, check, ending, numbered, same, unknown
 from serving.runner import JobRunner
 from serving.settings import ServerSettings
 
@@ -81,8 +72,8 @@ class Desk:
     ) -> None:
         self.engine, self.store, self.runner = engine, store, runner
         self._owner, self._settings = owner, settings
-        self._refusals: deque[tuple[float, str, str]] = deque(maxlen=10_000)
-        self._taking = threading.Lock()  # of the refusals and of the room in the queue
+        self._turned_away = TurnedAway(settings.retry_seconds)
+        self._taking = threading.Lock()  # of the room in the queue
         self._paces: deque[float] = deque(maxlen=24)  # when the latest jobs ended
         self._reserved = 0
         self._readers = CapacityLimiter(settings.limits.readers)
@@ -117,8 +108,8 @@ class Desk:
         if known is not None:
             return known
         if self.draining:
-            self._refuse(asked.key, digest)
-            raise _ending()
+            self._turned_away.note(asked.key, digest)
+            raise ending()
         request = fusion_request(asked.order, asked.payloads.kept, asked.payloads.ready)
         check_limits(asked.order, self.native, self._settings.limits)
         self.engine.resolve(request)
@@ -128,9 +119,9 @@ class Desk:
             try:
                 (job,) = self._accept([new], asked.key)
             except AlreadyAccepted as before:
-                return _same(before.job_id, before.digest, digest)
+                return same(before.job_id, before.digest, digest)
             except STORAGE_FAULTS:
-                self._refuse(asked.key, digest)
+                self._turned_away.note(asked.key, digest)
                 raise
             return Ticket(job.id, self.runner.take(job, request))
 
@@ -142,7 +133,7 @@ class Desk:
         name: an idempotency key of them all. Raises as `take` does, naming the request.
         """
         if self.draining:
-            raise _ending()
+            raise ending()
         return await to_thread.run_sync(self._take_batch, read, key, name, limiter=self._readers)
 
     def _take_batch(
@@ -180,7 +171,7 @@ class Desk:
         tickets = []
         for one in new:
             found = self.store.keyed(tenant, one.idempotency_key or "")
-            job_id = _same(*(found or ("", "")), one.digest)
+            job_id = same(*(found or ("", "")), one.digest)
             tickets.append(Ticket(job_id, self.runner.feed(job_id)))
         return tuple(tickets)
 
@@ -199,7 +190,7 @@ class Desk:
                 return ticket if follows else _counted(ticket)
             job = await to_thread.run_sync(self.store.get, job_id)
             if job is None:
-                raise _unknown(job_id)
+                raise unknown(job_id)
             failure = job.packet.failure
             if failure is not None and failure.client_left and not follows:
                 try:
@@ -209,7 +200,7 @@ class Desk:
             if job.packet.state.ended:
                 return Ticket(job_id, ended=await self.outcome_of(job))
             if self.draining:
-                raise _ending()
+                raise ending()
             await asyncio.sleep(POLL_SECONDS)  # another server's
 
     async def outcome(
@@ -222,7 +213,7 @@ class Desk:
         if outcome is None and ticket.feed is not None:
             outcome = await self._while_there(ticket, ticket.feed, gone)
         if outcome is None:
-            raise _unknown(ticket.job_id)
+            raise unknown(ticket.job_id)
         check(outcome)
         return outcome
 
@@ -262,10 +253,9 @@ class Desk:
     def _take_up(self, job: Job) -> Ticket:
         """Begin again what was dropped since nobody waited. Raises JobChanged, TooMany."""
         if self.draining:
-            raise _ending()
-        task = job.packet.task.model_copy(update={"state": TaskState.QUEUED})
+            raise ending()
         with self._room(1, None, ""):
-            packet = job.packet.changed(task=task, failure=None)
+            packet = job.packet.in_state(TaskState.QUEUED, failure=None)
             job = self.store.change(job, packet, owner=self._owner)
             return Ticket(job.id, self.runner.take(job))
 
@@ -299,18 +289,18 @@ class Desk:
             if found is not None and self.store.get(found[0]) is None:
                 self.store.delete(found[0], tenant)  # it has expired: the key is free again
                 return None
-            return None if found is None else _same(found[0], found[1], digest)
-        if not asked.is_retry or self._was_refused(asked.key, digest):
+            return None if found is None else same(found[0], found[1], digest)
+        if not asked.is_retry or self._turned_away.was(asked.key, digest):
             return None
         since = time.time() - self._settings.retry_seconds
         job = self.store.latest(asked.key.id, digest, since)
-        if job is not None and job.packet.state.ended and self._was_refused(asked.key, ""):
+        if job is not None and job.packet.state.ended and self._turned_away.was(asked.key, ""):
             return None  # its first try was over the key's rate: this is no try at an older twin
         return None if job is None else job.id
 
     def refused_by_rate(self, key: ApiKey) -> None:
         """A first try was turned away before it was read."""
-        self._refuse(key, "")
+        self._turned_away.note(key, "")
 
     @contextmanager
     def _room(self, count: int, key: ApiKey | None, digest: str) -> Iterator[None]:
@@ -322,7 +312,7 @@ class Desk:
             self._reserved += count * fits
         if not fits:
             if key is not None:
-                self._refuse(key, digest)
+                self._turned_away.note(key, digest)
             seconds = self._seconds_for(waiting + self.runner.running)
             raise TooMany(
                 "queue_full",
@@ -343,70 +333,9 @@ class Desk:
         each = (ends[-1] - ends[0]) / (len(ends) - 1)
         return min(max(math.ceil(each * jobs / 2), 1), LONGEST_RETRY_SECONDS)
 
-    def _refuse(self, key: ApiKey, digest: str) -> None:
-        """Remember that a request was turned away: its retry is no retry of an older twin."""
-        with self._taking:
-            self._refusals.append((time.time(), key.id, digest))
-
-    def _was_refused(self, key: ApiKey, digest: str) -> bool:
-        since = time.time() - self._settings.retry_seconds
-        with self._taking:
-            for entry in self._refusals:
-                if entry[0] >= since and entry[1:] == (key.id, digest):
-                    self._refusals.remove(entry)
-                    return True
-        return False
-
-
-class ClientLeft(Exception):
-    """Nobody waits for the answer any more."""
-
-
-def check(outcome: Outcome) -> None:
-    """Raises what a job failed with, as its answer."""
-    packet = outcome.job.packet
-    if packet.failure is not None:
-        raise recalled(packet.failure.status, packet.failure.error)
-    if packet.report is None:
-        raise _ending()
-
 
 def _counted(ticket: Ticket) -> Ticket:
     """The ticket of one more who waits, who leaves it in the end."""
     if ticket.feed is not None:
         ticket.feed.waiting += 1
     return ticket
-
-
-def _same(job_id: str, found: str, digest: str) -> str:
-    if found != digest:
-        raise Conflict(
-            "idempotency_conflict",
-            "this Idempotency-Key was used for another request: take a new key for a new request",
-            headers={"x-should-retry": "false"},
-        )
-    return job_id
-
-
-def _ending() -> ApiError:
-    return Unavailable(
-        "shutting_down",
-        "the server is about to end: what it has accepted is not lost, send the request again in "
-        "some seconds",
-        headers={"Retry-After": "3"},
-    )
-
-
-def _unknown(job_id: str) -> ApiError:
-    return NotFound("not_found", f"there is no request {job_id}, or it was forgotten meanwhile")
-
-
-def numbered(error: ApiError, number: int) -> ApiError:
-    """The failure of one request of a batch."""
-    error.body = error.body.model_copy(
-        update={
-            "message": f"requests.{number}: {error.body.message}",
-            "param": f"requests.{number}" + (f".{error.body.param}" if error.body.param else ""),
-        }
-    )
-    return error

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fusion import FusionTask, Reference, Role, Stage, StageRecord, TaskState, Trace
-from serving.errors import ErrorBody
+from serving.errors import ApiError, ErrorBody
 from serving.seal import Seal, SealBroken
 from serving.wire import DrawingSettings, OutputFormat, Report
 
@@ -159,6 +159,16 @@ class JobPacket(_Part):
     def changed(self, **changes: object) -> JobPacket:
         """The packet with some fields replaced."""
         return self.model_copy(update=changes)
+
+    def in_state(self, state: TaskState, **changes: object) -> JobPacket:
+        """The packet in another state of its life."""
+        task = self.task.model_copy(update={"state": state})
+        return self.changed(task=task, **changes)
+
+    def failed(self, error: ApiError, state: TaskState, client_left: bool = False) -> JobPacket:
+        """The packet of a job that ends without pictures."""
+        failure = Failure(status=error.status, error=error.body, client_left=client_left)
+        return self.in_state(state, report=None, failure=failure)
 
     @property
     def state(self) -> TaskState:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from serving.answers import as_base64, encoded, portrait_answer
 from serving.context import Context, Here, Painter, asking, leaving
-from serving.desk import Asked, ClientLeft, Ticket, check
+from serving.desk import Asked, Ticket
 from serving.errors import ApiError, BadRequest, ErrorAnswer, translate
 from serving.events import EventStream, as_event
 from serving.feed import Outcome
@@ -33,6 +33,7 @@ from serving.images import (
 )
 from serving.intake import Payloads
 from serving.packet import Order
+from serving.refusals import ClientLeft, check
 from serving.validation import first_problem
 
 router = APIRouter(prefix="/v1/images", tags=["OpenAI's Images API"])

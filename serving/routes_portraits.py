@@ -21,13 +21,14 @@ from serving.context import (
     idempotency_key_of,
     leaving,
 )
-from serving.desk import ClientLeft, Orders, Ticket, check, numbered
+from serving.desk import Orders, Ticket
 from serving.errors import ApiError, BadRequest, ErrorBody, NotFound, translate
 from serving.events import EventStream, as_event
 from serving.feed import Outcome
 from serving.intake import Payloads
 from serving.jobs import DRAWN, Job
 from serving.orders import order_portrait
+from serving.refusals import ClientLeft, check, numbered
 from serving.wire import (
     Answer,
     Forgotten,

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -21,16 +21,16 @@ from fusion import (
     FusionCancelled,
     FusionRequest,
     FusionResult,
-    Handle,
     TaskState,
 )
 from serving.answers import account
-from serving.errors import STORAGE_FAULTS, ApiError, ServerFault, Unavailable, translate
+from serving.errors import STORAGE_FAULTS, ServerFault, Unavailable, translate
 from serving.fair_queue import FairQueue
 from serving.feed import Feed, Outcome
 from serving.jobs import GIVEN, Job, JobChanged, JobStore
+from serving.live import Live
 from serving.orders import fusion_request
-from serving.packet import Failure, JobPacket, PacketRecord, PacketTask
+from serving.packet import JobPacket
 
 log = logging.getLogger("limner.jobs")
 WRITE_SECONDS: Final = 1.0  # how often the trace of a job under way is written down
@@ -40,25 +40,6 @@ MOST_UNWRITTEN: Final = 256  # endings kept in memory for a database that is awa
 FINISHERS: Final = 2
 
 Watcher = Callable[[Job, float], None]  # a job that ended, and the seconds since it was accepted
-
-
-@dataclass(eq=False)
-class Live:
-    """A job in this server's hands. request: None until it is read from the database."""
-
-    job: Job
-    request: FusionRequest | None
-    feed: Feed = field(init=False)
-    handle: Handle | None = None
-    cancelled: bool = False
-    client_left: bool = False
-    written: float = field(default_factory=time.monotonic)
-    lock: threading.Lock = field(default_factory=threading.Lock)  # of what is written
-    earlier: tuple[PacketRecord, ...] = ()  # what a server before us has left
-
-    def __post_init__(self) -> None:
-        self.feed = Feed(self.job.packet)
-        self.earlier = self.job.packet.task.trace
 
 
 class JobRunner:
@@ -140,9 +121,9 @@ class JobRunner:
                         f"the server ended {job.packet.tries} times over this request: it is not "
                         "tried again; tell whoever runs the server",
                     )
-                    self._write_end(job, _failed(job.packet, failure, TaskState.FAILED))
+                    self._write_end(job, job.packet.failed(failure, TaskState.FAILED))
                     continue
-                packet = job.packet.changed(task=_in_state(job.packet.task, TaskState.QUEUED))
+                packet = job.packet.in_state(TaskState.QUEUED)
                 self.take(self._store.change(job, packet, owner=self._owner))
                 taken += 1
             except JobChanged:
@@ -233,8 +214,7 @@ class JobRunner:
         try:
             packet = live.job.packet
             if packet.state is not TaskState.RUNNING:  # else it was accepted as begun
-                task = _in_state(packet.task, TaskState.RUNNING)
-                packet = packet.changed(task=task, tries=packet.tries + 1)
+                packet = packet.in_state(TaskState.RUNNING, tries=packet.tries + 1)
                 live.job = self._store.change(live.job, packet, owner=self._owner)
             request = live.request
             if request is None:
@@ -284,7 +264,7 @@ class JobRunner:
         """What the stages have left so far, for whoever must go on after us."""
         if live.handle is None or live.handle.done():
             return
-        task = _with_trace(live, live.handle)
+        task = live.task_of(live.handle)
         with live.lock:
             try:
                 live.job = self._store.change(live.job, live.job.packet.changed(task=task))
@@ -305,7 +285,7 @@ class JobRunner:
         except BaseException:
             log.exception("job %s could not be ended", live.job.id)
             fault = ServerFault("internal_error", "the result could not be kept: send it again")
-            failed = _failed(live.job.packet, fault, TaskState.FAILED)
+            failed = live.job.packet.failed(fault, TaskState.FAILED)
             self._unwritten.append((live.job, failed, ()))
             live.feed.end(Outcome(replace(live.job, packet=failed)))
         finally:
@@ -320,15 +300,14 @@ class JobRunner:
         """The packet a job ends with, and its pictures."""
         packet, handle = live.job.packet, live.handle
         if handle is not None:
-            packet = packet.changed(task=_with_trace(live, handle))
+            packet = packet.changed(task=live.task_of(handle))
             try:
                 result: FusionResult | None = handle.result()
             except BaseException as failure:
                 error, result = failure, None
             if result is not None:
                 report, pictures = account(result, packet.order)
-                done = _in_state(packet.task, TaskState.DONE)
-                return packet.changed(task=done, report=report, failure=None), pictures
+                return packet.in_state(TaskState.DONE, report=report, failure=None), pictures
         if error is None:
             error = FusionCancelled(f"request {live.job.id} was cancelled")
         if (
@@ -336,8 +315,8 @@ class JobRunner:
             and self._ending
             and not live.cancelled
         ):
-            task = _in_state(packet.task, TaskState.QUEUED)  # the next server's
-            return packet.changed(task=task, tries=max(packet.tries - 1, 0)), ()
+            again = max(packet.tries - 1, 0)
+            return packet.in_state(TaskState.QUEUED, tries=again), ()  # the next server's
         answer = translate(error)
         if isinstance(answer, ServerFault | Unavailable):
             log.error("job %s failed", live.job.id, exc_info=error)
@@ -346,7 +325,7 @@ class JobRunner:
             state = TaskState.CANCELLED
             if live.client_left:  # it may come back, and no server has died over it
                 packet = packet.changed(tries=max(packet.tries - 1, 0))
-        return _failed(packet, answer, state, live.client_left), ()
+        return packet.failed(answer, state, live.client_left), ()
 
     def _written(
         self, live: Live, packet: JobPacket, pictures: tuple[bytes, ...]
@@ -372,7 +351,7 @@ class JobRunner:
         found = self._store.get(job.id)
         if found is None:
             gone = translate(FusionCancelled(f"request {job.id} was deleted"))
-            return replace(job, packet=_failed(packet, gone, TaskState.CANCELLED)), ()
+            return replace(job, packet=packet.failed(gone, TaskState.CANCELLED)), ()
         if found.packet.state is packet.state:  # our own write, whose answer was lost
             return found, pictures
         return found, ()
@@ -383,21 +362,3 @@ class JobRunner:
             packet.failure is not None and packet.failure.client_left
         )
         return self._store.change(job, packet, drawn=drawn, forget_given=not again)
-
-
-def _in_state(task: PacketTask, state: TaskState) -> PacketTask:
-    return task.model_copy(update={"state": state})
-
-
-def _with_trace(live: Live, handle: Handle) -> PacketTask:
-    """The engine's task, after what was done before this try."""
-    task = PacketTask.of(handle.task)
-    created = live.job.packet.task.created
-    return task.model_copy(update={"trace": (*live.earlier, *task.trace), "created": created})
-
-
-def _failed(
-    packet: JobPacket, error: ApiError, state: TaskState, client_left: bool = False
-) -> JobPacket:
-    failure = Failure(status=error.status, error=error.body, client_left=client_left)
-    return packet.changed(task=_in_state(packet.task, state), report=None, failure=failure)
