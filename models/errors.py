@@ -17,7 +17,12 @@
 Every message is one line: what was wrong, what was expected, what to do.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ModelsError(ValueError):

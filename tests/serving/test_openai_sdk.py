@@ -233,8 +233,11 @@ class TestErrors:
 
     def test_no_key_and_a_wrong_key_are_told_apart(self, running_server: Running) -> None:
         url = running_server.url
-        with pytest.raises(openai.AuthenticationError) as caught:
-            OpenAI(base_url=f"{url}/v1", api_key="lim_nobody").models.list()
+        with (
+            OpenAI(base_url=f"{url}/v1", api_key="lim_nobody") as nobody,
+            pytest.raises(openai.AuthenticationError) as caught,
+        ):
+            nobody.models.list()
         assert caught.value.code == "invalid_api_key"
         refused = httpx.get(f"{url}/v1/models")
         assert refused.status_code == 401
@@ -242,10 +245,10 @@ class TestErrors:
 
     def test_a_key_may_be_too_narrow(self, running_server: Running) -> None:
         key = running_server.key_of("narrow", Scope.READ)
-        reader = OpenAI(base_url=f"{running_server.url}/v1", api_key=key)
-        assert reader.models.list().data
-        with pytest.raises(openai.PermissionDeniedError) as caught:
-            reader.images.generate(prompt="a man")
+        with OpenAI(base_url=f"{running_server.url}/v1", api_key=key) as reader:
+            assert reader.models.list().data
+            with pytest.raises(openai.PermissionDeniedError) as caught:
+                reader.images.generate(prompt="a man")
         assert caught.value.code == "permission_denied"
 
     def test_a_model_that_is_not_here(self, failing: OpenAI) -> None:
@@ -296,18 +299,21 @@ class TestErrors:
 
     def test_too_often_is_told_when_to_come_back(self, running_server: Running) -> None:
         key = running_server.key_of("busy", per_minute=1)
-        hasty = OpenAI(base_url=f"{running_server.url}/v1", api_key=key, max_retries=0)
-        hasty.images.generate(prompt="a man", extra_body={"steps": 1})
-        with pytest.raises(openai.RateLimitError) as caught:
+        url = f"{running_server.url}/v1"
+        with OpenAI(base_url=url, api_key=key, max_retries=0) as hasty:
             hasty.images.generate(prompt="a man", extra_body={"steps": 1})
+            with pytest.raises(openai.RateLimitError) as caught:
+                hasty.images.generate(prompt="a man", extra_body={"steps": 1})
         assert caught.value.code == "rate_limit_exceeded"
         assert 0 < int(caught.value.response.headers["retry-after"]) <= 60
 
     def test_a_server_that_ends_says_so(self, start: Start) -> None:
         ending = start(limits=Limits(requests_per_minute=1000))
         ending.server.desk.draining = True
-        client = OpenAI(base_url=f"{ending.url}/v1", api_key=ending.key, max_retries=0)
-        with pytest.raises(openai.InternalServerError) as caught:
+        with (
+            OpenAI(base_url=f"{ending.url}/v1", api_key=ending.key, max_retries=0) as client,
+            pytest.raises(openai.InternalServerError) as caught,
+        ):
             client.images.generate(prompt="a man")
         assert caught.value.status_code == 503
         assert caught.value.code == "shutting_down"
@@ -317,6 +323,8 @@ class TestErrors:
             client.with_options(max_retries=0, timeout=0.05).images.generate(
                 prompt="a man", extra_body={"steps": 100}
             )
-        nobody = OpenAI(base_url="http://127.0.0.1:9/v1", api_key="x", max_retries=0)
-        with pytest.raises(openai.APIConnectionError):
+        with (
+            OpenAI(base_url="http://127.0.0.1:9/v1", api_key="x", max_retries=0) as nobody,
+            pytest.raises(openai.APIConnectionError),
+        ):
             nobody.models.list()

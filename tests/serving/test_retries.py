@@ -33,8 +33,11 @@ def through(proxy: CuttingProxy, key: str, **options: object) -> OpenAI:
 def test_a_connection_cut_before_the_answer_gives_one_generation(quiet: Running, when: str) -> None:
     key, before = quiet.key_of(f"cut-{when[:2]}"), drawn(quiet)
     port = int(quiet.url.rpartition(":")[2])
-    with CuttingProxy(port, lambda number: when if number < 2 else None) as proxy:
-        answer = through(proxy, key).images.generate(
+    with (
+        CuttingProxy(port, lambda number: when if number < 2 else None) as proxy,
+        through(proxy, key) as client,
+    ):
+        answer = client.images.generate(
             prompt="a man with a beard", extra_body={"steps": 100 if when == "at once" else 4}
         )
     assert proxy.connections == 3, "the SDK tries three times"
@@ -120,19 +123,23 @@ def test_a_request_with_an_idempotency_key_is_drawn_though_its_client_left(
 def test_a_full_queue_says_when_to_come_back_and_the_sdk_does(start: Start) -> None:
     running = start(limits=Limits(waiting=2, requests_per_minute=100_000))
     key = running.key_of("full")
-    client = OpenAI(base_url=f"{running.url}/v1", api_key=key, max_retries=8)
-    raw = running.client(key)
     statuses = []
+    with (
+        OpenAI(base_url=f"{running.url}/v1", api_key=key, max_retries=8) as client,
+        running.client(key) as raw,
+    ):
 
-    def ask(_: int) -> None:
-        statuses.append(raw.post("/v1/images/generations", json={"prompt": "a man", "steps": 40}))
+        def ask(_: int) -> None:
+            statuses.append(
+                raw.post("/v1/images/generations", json={"prompt": "a man", "steps": 40})
+            )
 
-    crowd = [threading.Thread(target=ask, args=(number,)) for number in range(48)]
-    for one in crowd:
-        one.start()
-    answer = client.images.generate(prompt="a woman", extra_body={"steps": 2})
-    for one in crowd:
-        one.join()
+        crowd = [threading.Thread(target=ask, args=(number,)) for number in range(48)]
+        for one in crowd:
+            one.start()
+        answer = client.images.generate(prompt="a woman", extra_body={"steps": 2})
+        for one in crowd:
+            one.join()
     assert answer.data
     refused = [one for one in statuses if one.status_code == 429]
     assert refused, "forty-eight at once are more than may wait"
