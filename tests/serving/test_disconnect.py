@@ -25,7 +25,7 @@ def rows(running: Running) -> int:
     return running.server.engine.occupancy.rows
 
 
-def wait_for(condition: object, seconds: float = 20.0) -> float:
+def wait_for(condition: object, seconds: float = 60.0) -> float:
     """Wait until a condition holds; how long it took."""
     began = time.perf_counter()
     while not condition():  # type: ignore[operator]
