@@ -135,7 +135,7 @@ def portrait_answer(job: Job, pictures: Sequence[bytes] | None) -> PortraitAnswe
         created=int(job.created),
         model=packet.model,
         tries=packet.tries,
-        trace=tuple(TraceEntry(**one.model_dump()) for one in packet.task.trace),
+        trace=tuple(TraceEntry(**vars(one)) for one in packet.task.trace.records),
         error=None if packet.failure is None else packet.failure.error,
         **known,
     )

@@ -205,7 +205,7 @@ async def _load(server: Server) -> None:
     try:
         await to_thread.run_sync(server.engine.warm)
         gc.collect()
-        gc.freeze()  # a full collection would look through all models, a quarter of a second long
+        gc.freeze()  # a full collection would look through all models, and stop everything
     except Exception:
         log.exception("the models could not be loaded")
 

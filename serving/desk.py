@@ -23,7 +23,7 @@ from serving.intake import Payloads
 from serving.jobs import DRAWN, AlreadyAccepted, Job, JobChanged, JobStore, NewJob
 from serving.keys import ApiKey
 from serving.orders import Native, check_limits, digest_of, fusion_request
-from serving.packet import JobPacket, Order, PacketTask
+from serving.packet import JobPacket, Order
 from serving.refusals import ClientLeft, TurnedAway, check, ending, numbered, same, unknown
 from serving.runner import JobRunner
 from serving.settings import ServerSettings
@@ -275,7 +275,7 @@ class Desk:
         return JobPacket(
             model=self.engine.name,
             order=order,
-            task=PacketTask.of(task),
+            task=task,
             tries=int(begun),
             expires=task.created + self._settings.retention_seconds,
             keep=keep,
@@ -327,7 +327,8 @@ class Desk:
 
     def _seconds_for(self, jobs: int) -> int:
         """How long that many jobs take at the pace of the latest ones."""
-        ends = [at for at in self._paces if at > time.time() - RECENT_SECONDS]
+        # A copy, made at once: jobs end in other threads meanwhile.
+        ends = [at for at in list(self._paces) if at > time.time() - RECENT_SECONDS]
         if len(ends) < 2:
             return 2
         each = (ends[-1] - ends[0]) / (len(ends) - 1)

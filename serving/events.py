@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 KEEP_ALIVE_SECONDS: Final = 15.0
+LEFT: Final = 499  # the status of what nobody is there to read
 _COMMENT: Final = b": still painting\n\n"
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cache import Digest, digest_bytes
 from fusion import Reference, Role
-from models import ImageRejected, read_image
+from models import ImageRejected, read_image, read_mask
 from serving.errors import BadRequest
 from serving.packet import OrderedPerson
 from serving.plain_files import is_plain
@@ -51,13 +51,10 @@ class Payloads:
         return number
 
     def mask(self, name: str, data: bytes) -> int:
-        """Keep a mask with its transparency, and nothing else of it. Raises ImageRejected."""
+        """Keep a mask, upright: white is drawn anew. Raises ImageRejected."""
         check_picture_file(name, data, self.limits)
-        read_image(data, name, self.limits.picture_pixels)  # refuses what cannot be read
-        with Image.open(io.BytesIO(data)) as image:
-            kind = "LA" if image.has_transparency_data else "L"
-            plain = image.convert("RGBA").convert(kind) if kind == "LA" else image.convert(kind)
-        return self._keep(Role.MASK, name, digest_bytes(data), _plain_png(plain))
+        meant = read_mask(data, name, self.limits.picture_pixels)
+        return self._keep(Role.MASK, name, digest_bytes(data), _plain_png(Image.fromarray(meant)))
 
     def embedding(self, name: str, values: list[float]) -> int:
         """Keep an embedding, float32 [512]."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cache import Digest
@@ -249,12 +249,6 @@ class JobStore:
         with self._database.writing() as connection:
             connection.execute(delete(payloads).where(payloads.c.job_id.in_(old)))
             return connection.execute(delete(jobs).where(jobs.c.expires <= now)).rowcount
-
-    def counts(self) -> Mapping[str, int]:
-        """How many jobs there are of each state."""
-        query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
-        with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
 
     def _sealed(self, job_id: str, new: NewJob) -> list[dict[str, object]]:
         return [self._row(job_id, GIVEN, *pair) for pair in enumerate(new.given)]

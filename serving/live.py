@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from fusion import FusionRequest, Handle
+from fusion import FusionRequest, FusionTask, Handle, StageRecord, Trace
 from serving.feed import Feed
 from serving.jobs import Job
-from serving.packet import PacketRecord, PacketTask
 
 
 @dataclass(eq=False)
@@ -24,13 +23,17 @@ class Live:
     client_left: bool = False
     written: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)  # of what is written
-    earlier: tuple[PacketRecord, ...] = ()  # what a server before us has left
+    earlier: tuple[StageRecord, ...] = ()  # what a server before us has left
 
     def __post_init__(self) -> None:
         self.feed = Feed(self.job.packet)
-        self.earlier = self.job.packet.task.trace
+        self.earlier = self.job.packet.task.trace.records
 
-    def task_of(self, handle: Handle) -> PacketTask:
+    def task_of(self, handle: Handle) -> FusionTask:
         """The engine's task, after what was done before this try."""
-        task, created = PacketTask.of(handle.task), self.job.packet.task.created
-        return task.model_copy(update={"trace": (*self.earlier, *task.trace), "created": created})
+        task = handle.task
+        return replace(
+            task,
+            trace=Trace((*self.earlier, *task.trace.records)),
+            created=self.job.packet.task.created,
+        )

@@ -58,7 +58,7 @@ class Metrics:
         """A job came to its end."""
         self._jobs.labels(packet.state.value).inc()
         self._job_seconds.observe(seconds)
-        for record in packet.task.trace:
+        for record in packet.task.trace.records:
             self._stage_seconds.labels(record.stage.value).inc(max(record.seconds, 0.0))
         if packet.report is None:
             return

@@ -6,6 +6,7 @@ Pure ASGI: Starlette's decorated middleware would hide that a client has left.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 import uuid
@@ -18,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import ApiError, TooLarge, TooMany, TooSlow, Unauthorized, translate
+from serving.events import LEFT
 from serving.keys import ApiKey, KeyStore
 from serving.metrics import Metrics
 from serving.rates import Allowance, RateLimiter
@@ -43,8 +45,6 @@ class _Ascii(Response):
     media_type = "application/json"
 
     def render(self, content: object) -> bytes:
-        import json
-
         return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode()
 
 
@@ -81,7 +81,7 @@ class Outermost:
         finally:
             seconds = time.perf_counter() - started
             key = scope["state"].get("key")
-            self.metrics.answered(_route(scope), scope["method"], status or 499, seconds)
+            self.metrics.answered(_route(scope), scope["method"], status or LEFT, seconds)
             log.info(
                 "%s %s %s %s %.0f ms key %s",
                 number,

@@ -20,6 +20,10 @@ from serving.packet import Order
 from serving.settings import Limits
 from serving.wire import DrawingSettings, PortraitSpecification
 
+SIDE_MULTIPLE: Final = 8
+SMALLEST_SIDE: Final = 64
+_SEEDS: Final = 2**31  # short enough to be typed again
+
 
 @dataclass(frozen=True)
 class Native:
@@ -27,11 +31,6 @@ class Native:
 
     size: tuple[int, int]
     steps: int
-
-
-SIDE_MULTIPLE: Final = 8
-SMALLEST_SIDE: Final = 64
-_SEEDS: Final = 2**31  # short enough to be typed again
 
 
 def order_portrait(wish: PortraitSpecification, payloads: Payloads) -> Order:
@@ -121,7 +120,7 @@ def digest_of(order: Order, payloads: Payloads) -> Digest:
     chosen for it.
     """
     said = order.model_dump_json(exclude={"chosen_seed"})
-    return digest([said, order.kind, list(payloads.digests)])
+    return digest([said, list(payloads.digests)])
 
 
 def check_limits(order: Order, native: Native, limits: Limits) -> None:

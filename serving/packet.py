@@ -7,11 +7,12 @@ which lie sealed beside it. It survives the process, expires, and every stage le
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fusion import FusionTask, Reference, Role, Stage, StageRecord, TaskState, Trace
+from fusion import FusionTask, TaskState
 from serving.errors import ApiError, ErrorBody
 from serving.seal import Seal, SealBroken
 from serving.wire import DrawingSettings, OutputFormat, Report
@@ -55,84 +56,6 @@ class Order(DrawingSettings):
     downgrades: tuple[str, ...] = ()
 
 
-class PacketReference(_Part):
-    """A reference by name and content; see `fusion.Reference`."""
-
-    role: Role
-    name: str
-    digest: str
-
-
-class PacketRecord(_Part):
-    """A visit to a stage; see `fusion.StageRecord`."""
-
-    stage: Stage
-    seconds: float
-    memory_delta_bytes: int
-    decisions: tuple[str, ...] = ()
-    downgrades: tuple[str, ...] = ()
-
-
-class PacketTask(_Part):
-    """A `fusion.FusionTask` on the wire."""
-
-    id: str
-    state: TaskState
-    references: tuple[PacketReference, ...]
-    operations: tuple[Stage, ...]
-    created: float
-    ttl_seconds: float
-    trace: tuple[PacketRecord, ...]
-
-    @classmethod
-    def of(cls, task: FusionTask) -> PacketTask:
-        """The task as it travels."""
-        return cls(
-            id=task.id,
-            state=task.state,
-            references=tuple(
-                PacketReference(role=one.role, name=one.name, digest=one.digest)
-                for one in task.references
-            ),
-            operations=task.operations,
-            created=task.created,
-            ttl_seconds=task.ttl_seconds,
-            trace=tuple(
-                PacketRecord(
-                    stage=one.stage,
-                    seconds=one.seconds,
-                    memory_delta_bytes=one.memory_delta_bytes,
-                    decisions=one.decisions,
-                    downgrades=one.downgrades,
-                )
-                for one in task.trace.records
-            ),
-        )
-
-    def task(self) -> FusionTask:
-        """The task again."""
-        return FusionTask(
-            id=self.id,
-            references=tuple(Reference(one.role, one.name, one.digest) for one in self.references),
-            operations=self.operations,
-            created=self.created,
-            ttl_seconds=self.ttl_seconds,
-            state=self.state,
-            trace=Trace(
-                tuple(
-                    StageRecord(
-                        one.stage,
-                        one.seconds,
-                        one.memory_delta_bytes,
-                        one.decisions,
-                        one.downgrades,
-                    )
-                    for one in self.trace
-                )
-            ),
-        )
-
-
 class Failure(_Part):
     """Why a job ended without pictures; client_left: since nobody waited for it any more."""
 
@@ -149,7 +72,7 @@ class JobPacket(_Part):
     version: Literal[1] = 1
     model: str
     order: Order
-    task: PacketTask
+    task: FusionTask
     expires: float
     tries: int = 0
     keep: bool = False
@@ -162,8 +85,8 @@ class JobPacket(_Part):
 
     def in_state(self, state: TaskState, **changes: object) -> JobPacket:
         """The packet in another state of its life."""
-        task = self.task.model_copy(update={"state": state})
-        return self.changed(task=task, **changes)
+        # Not `now`: a job that was dropped may be taken up again.
+        return self.changed(task=replace(self.task, state=state), **changes)
 
     def failed(self, error: ApiError, state: TaskState, client_left: bool = False) -> JobPacket:
         """The packet of a job that ends without pictures."""

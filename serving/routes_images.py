@@ -17,7 +17,7 @@ from serving.answers import as_base64, encoded, portrait_answer
 from serving.context import Context, Here, Painter, asking, leaving
 from serving.desk import Asked, Ticket
 from serving.errors import ApiError, BadRequest, ErrorAnswer, translate
-from serving.events import EventStream, as_event
+from serving.events import LEFT, EventStream, as_event
 from serving.feed import Outcome
 from serving.forms import read_form
 from serving.images import (
@@ -38,7 +38,6 @@ from serving.validation import first_problem
 
 router = APIRouter(prefix="/v1/images", tags=["OpenAI's Images API"])
 HELD_SECONDS: Final = 10.0  # a stream begins with its first picture, so that failures have a status
-LEFT: Final = 499
 
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {

@@ -22,8 +22,8 @@ from serving.context import (
     leaving,
 )
 from serving.desk import Orders, Ticket
-from serving.errors import ApiError, BadRequest, ErrorBody, NotFound, translate
-from serving.events import EventStream, as_event
+from serving.errors import ApiError, ErrorBody, NotFound, translate
+from serving.events import LEFT, EventStream, as_event
 from serving.feed import Outcome
 from serving.intake import Payloads
 from serving.jobs import DRAWN, Job
@@ -39,7 +39,6 @@ from serving.wire import (
 )
 
 router = APIRouter(prefix="/v1", tags=["Portraits"])
-LEFT: Final = 499  # nobody is there to read it
 ID_PATTERN: Final = r"^portrait_[0-9a-f]{28}$"
 JobId = Annotated[str, Path(pattern=ID_PATTERN, description="Of the request")]
 _STREAM: Final = {
@@ -110,13 +109,6 @@ async def draw_batch(
 
     They are drawn in any case; with `wait` the answer comes when all have ended, each as it did.
     """
-    most = here.settings.limits.batch
-    if len(wish.requests) > most:
-        raise BadRequest(
-            "invalid_request",
-            f"{len(wish.requests)} requests in a batch: this server takes at most {most}",
-            param="requests",
-        )
     for one in wish.requests:
         here.check_model(one.model)
 

@@ -286,7 +286,7 @@ class JobRunner:
             log.exception("job %s could not be ended", live.job.id)
             fault = ServerFault("internal_error", "the result could not be kept: send it again")
             failed = live.job.packet.failed(fault, TaskState.FAILED)
-            self._unwritten.append((live.job, failed, ()))
+            self._keep_late(live.job, failed, ())
             live.feed.end(Outcome(replace(live.job, packet=failed)))
         finally:
             with self._changed:
@@ -340,9 +340,14 @@ class JobRunner:
                 if attempt + 1 < WRITE_TRIES:
                     time.sleep(0.1 * 4**attempt)
         # Who waits gets the picture all the same; it is written down as soon as that is possible.
-        if len(self._unwritten) < MOST_UNWRITTEN:
-            self._unwritten.append((live.job, packet, pictures))
+        self._keep_late(live.job, packet, pictures)
         return replace(live.job, packet=packet), pictures
+
+    def _keep_late(self, job: Job, packet: JobPacket, pictures: tuple[bytes, ...]) -> None:
+        if len(self._unwritten) < MOST_UNWRITTEN:
+            self._unwritten.append((job, packet, pictures))
+        else:
+            log.error("the ending of job %s is lost: it is drawn again after a restart", job.id)
 
     def _overtaken(
         self, job: Job, packet: JobPacket, pictures: tuple[bytes, ...]

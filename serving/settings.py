@@ -22,7 +22,7 @@ class Limits:
     body_bytes: of a request; json_values: in it. picture_bytes: of a picture in it; picture_pixels:
     as its header declares, before it is decoded. native_factor: by how much a side may be drawn
     longer than the model's own. steps: the most a request may ask for; work: steps of all its
-    pictures and tries, in pictures of the model's own size. batch: requests in one. readers:
+    pictures and tries, in pictures of the model's own size. readers:
     requests whose pictures are decoded at once. waiting: requests accepted and not begun; more are
     told to come back. requests_per_minute: of a key that has no rate of its own. body_seconds: for
     a body to arrive in.
@@ -35,7 +35,6 @@ class Limits:
     native_factor: float = 2.0
     steps: int = 150
     work: float = 4800.0
-    batch: int = 64
     readers: int = 4
     waiting: int = 64
     requests_per_minute: int = 240

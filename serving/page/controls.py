@@ -12,6 +12,7 @@ from prompting import AttributeDescription, describe_attributes
 from serving.page.markup import people as people_markup
 from serving.page.markup.pieces import heading
 from serving.page.markup.plan import plan
+from serving.page.photo_input import PhotoInput
 from serving.page.speaker import Speaker
 from serving.page.wish import ACCESSORIES, MOST_PEOPLE, OPEN, WITH, WITHOUT
 from serving.page.words import Preset, Words, presets
@@ -121,7 +122,7 @@ def _slot(speaker: Speaker, number: int) -> Slot:
                 min_width=0, scale=0, elem_id=f"remove-{number}", visible=number > 1,
             )  # fmt: skip
         photo = speaker.make(
-            gr.Image,
+            PhotoInput,
             {
                 "label": lambda words: words("people.photo", number=number),
                 "placeholder": "people.drop",
@@ -155,7 +156,7 @@ def target_section(speaker: Speaker) -> TargetControls:
             )  # fmt: skip
         with gr.Row(elem_classes="lm-target"):
             photo = speaker.make(
-                gr.Image, {"label": "target.photo", "placeholder": "people.drop"},
+                PhotoInput, {"label": "target.photo", "placeholder": "people.drop"},
                 type="filepath", image_mode=None, show_label=False, height=150, buttons=[],
                 elem_classes="lm-photo", sources=["upload", "webcam", "clipboard"],
                 elem_id="target-photo", min_width=0,

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from cli.main import run
+from tests.serving.conftest import missing
 from tests.serving.processes import ServerProcess
 
 
@@ -76,6 +77,8 @@ def test_a_bundle_that_is_not_there_is_one_line(
 def test_the_first_start_shows_a_key_and_a_curl_line_that_work_and_ends_well(
     tmp_path: Path,
 ) -> None:
+    if shutil.which("curl") is None:
+        missing("curl")
     server = ServerProcess(tmp_path, "--new-key", "shown").start()
     assert server.process is not None
     assert server.process.stdout is not None
@@ -88,9 +91,8 @@ def test_the_first_start_shows_a_key_and_a_curl_line_that_work_and_ends_well(
     found = re.search(r"lim_\S+", said)
     assert found is not None
     command = said[said.index("curl ") :]
-    if shutil.which("curl"):
-        subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
-        assert (tmp_path / "portrait.png").read_bytes().startswith(b"\x89PNG")
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    assert (tmp_path / "portrait.png").read_bytes().startswith(b"\x89PNG")
     headers = {"Authorization": f"Bearer {found[0]}"}
     assert httpx.get(f"{server.url}/v1/models", headers=headers).status_code == 200
     assert "Traceback" not in server.terminate()

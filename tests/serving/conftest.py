@@ -10,9 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
+from sqlalchemy import create_engine, func, select, text
+from sqlalchemy.engine import make_url
 
 from fusion import Engine, EngineSettings
 from serving import Database, Limits, Scope, Server, ServerSettings, make_server
+from serving.database import jobs
 from serving.server import ListeningServer, start_listening
 
 POSTGRES_VARIABLE = "LIMNER_TEST_POSTGRES"
@@ -38,6 +41,19 @@ class Running:
         return self.server.keys.add(
             name, tenant=tenant, scopes=given, requests_per_minute=per_minute
         )[1]
+
+
+def missing(what: str) -> None:
+    """Skip where something is not on this machine; in CI it must be."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} must be there in CI: .ci/run brings it")
+    pytest.skip(f"{what} is not on this machine")
+
+
+def jobs_ever(running: Running) -> int:
+    """How many jobs a server's database holds."""
+    with running.server.database.reading() as connection:
+        return connection.execute(select(func.count()).select_from(jobs)).scalar_one()
 
 
 Start = Callable[..., Running]
@@ -152,12 +168,7 @@ def database(database_url: str, opened: Opened) -> Database:
 def _postgres() -> Iterator[str]:
     given = os.environ.get(POSTGRES_VARIABLE)
     if given is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{POSTGRES_VARIABLE} must name a PostgreSQL server in CI")
-        pytest.skip(f"no PostgreSQL: {POSTGRES_VARIABLE} names none")
-    from sqlalchemy import create_engine, text
-    from sqlalchemy.engine import make_url
-
+        missing(f"a PostgreSQL server, named in {POSTGRES_VARIABLE},")
     name = f"limner_{os.urandom(6).hex()}"
     admin = create_engine(given, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.serving.conftest import Running
+from tests.serving.conftest import Running, jobs_ever, missing
 
 FOLDER = Path(__file__).parents[2] / "examples" / "api"
 
@@ -58,8 +58,9 @@ def test_the_openai_sdk(running_server: Running, tmp_path: Path, files: list[str
         assert size_of(tmp_path / name)
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
 def test_curl(running_server: Running, tmp_path: Path, files: list[str]) -> None:
+    if shutil.which("curl") is None:
+        missing("curl")
     said = run(running_server, tmp_path, "bash", str(FOLDER / "curl.sh"), *files)
     assert "event: portrait.completed" in said
     assert '"deleted":true' in said
@@ -76,14 +77,13 @@ def test_a_stream(running_server: Running, tmp_path: Path, files: list[str]) -> 
 
 def test_a_batch_twice_costs_once(running_server: Running, tmp_path: Path) -> None:
     command = [sys.executable, str(FOLDER / "batch_from_csv.py"), str(FOLDER / "wishes.csv"), "out"]
-    before = running_server.server.store.counts()
+    before = jobs_ever(running_server)
     run(running_server, tmp_path, *command)
     first = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.png")}
     run(running_server, tmp_path, *command)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.png")} == first
     assert len(first) == 4
-    after = running_server.server.store.counts()
-    assert sum(after.values()) - sum(before.values()) == 4
+    assert jobs_ever(running_server) - before == 4
     with (tmp_path / "out" / "costs.csv").open(encoding="utf-8", newline="") as file:
         costs = list(csv.DictReader(file))
     assert all(int(one["tokens"]) < int(one["tokens in ordinary words"]) for one in costs)

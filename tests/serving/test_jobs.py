@@ -9,7 +9,7 @@ from cache import digest
 from fusion import FusionTask, TaskState
 from serving import Database
 from serving.jobs import DRAWN, GIVEN, AlreadyAccepted, Job, JobChanged, JobStore, NewJob
-from serving.packet import JobPacket, Order, PacketTask
+from serving.packet import JobPacket, Order
 from serving.registry import Registry
 from serving.seal import Seal
 
@@ -24,7 +24,7 @@ def new_job(number: int = 1, seconds: float = 60.0, name: str | None = None) -> 
     now = time.time()
     task = FusionTask(f"portrait_{number}", (), (), now, seconds)
     order = Order(kind="portrait", text=f"wish {number}", chosen_seed=7, count=1)
-    packet = JobPacket(model="mini", order=order, task=PacketTask.of(task), expires=now + seconds)
+    packet = JobPacket(model="mini", order=order, task=task, expires=now + seconds)
     return NewJob(packet, [b"first", b"second"], digest(number), name)
 
 
@@ -34,7 +34,7 @@ def accept(store: JobStore, *jobs: NewJob, **options: str) -> tuple[Job, ...]:
 
 
 def in_state(job: Job, state: TaskState) -> JobPacket:
-    return job.packet.changed(task=job.packet.task.model_copy(update={"state": state}))
+    return job.packet.in_state(state)
 
 
 def test_what_was_accepted_is_there_with_all_that_came_with_it(store: JobStore) -> None:

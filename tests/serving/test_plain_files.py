@@ -69,6 +69,18 @@ def test_whatever_else_is_in_it_is_dropped(name: str) -> None:
         assert kept.convert("RGB").tobytes() == given.convert("RGB").tobytes()
 
 
+def test_a_mask_taken_sideways_stands_upright_like_its_picture() -> None:
+    mask = Image.new("L", (80, 40), 0)
+    mask.paste(255, (0, 0, 20, 40))  # the left quarter
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise: left becomes top
+    payloads = Payloads(Limits())
+    payloads.mask("mask", as_file(mask, "PNG", exif=exif))
+    with Image.open(io.BytesIO(payloads.kept[0])) as kept:
+        assert kept.size == (40, 80)
+        assert [kept.getpixel((20, y)) for y in (5, 15, 25, 75)] == [255, 255, 0, 0]
+
+
 def test_what_is_cut_anywhere_is_not_plain() -> None:
     for kind in ("PNG", "JPEG", "WEBP"):
         data = as_file(PICTURE, kind)

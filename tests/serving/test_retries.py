@@ -8,7 +8,7 @@ import pytest
 from openai import OpenAI
 
 from serving import Limits
-from tests.serving.conftest import Running, Start
+from tests.serving.conftest import Running, Start, jobs_ever
 from tests.serving.cutting_proxy import CuttingProxy
 
 
@@ -22,7 +22,7 @@ def drawn(running: Running) -> tuple[int, int]:
     """Jobs there ever were, and pictures that were drawn to the end."""
     metrics = running.server.metrics.registry
     pictures = metrics.get_sample_value("limner_pictures_total") or 0
-    return sum(running.server.store.counts().values()), int(pictures)
+    return jobs_ever(running), int(pictures)
 
 
 def through(proxy: CuttingProxy, key: str, **options: object) -> OpenAI:

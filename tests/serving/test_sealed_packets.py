@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fusion import FusionTask, Reference, Role, Stage, StageRecord, TaskState, Trace
 from serving import SecretMissing
-from serving.packet import JobPacket, Order, PacketTask, open_packet, seal_packet
+from serving.packet import JobPacket, Order, open_packet, seal_packet
 from serving.seal import Seal, SealBroken, open_seal
 
 
@@ -38,17 +38,18 @@ def a_packet(expires: float | None = None) -> JobPacket:
     return JobPacket(
         model="mini",
         order=order,
-        task=PacketTask.of(task),
+        task=task,
         expires=time.time() + 60 if expires is None else expires,
     )
 
 
 def test_a_task_comes_back_as_it_went() -> None:
     packet = a_packet()
-    assert PacketTask.of(packet.task.task()) == packet.task
     seal = a_seal()
     opened = open_packet(seal, seal_packet(seal, packet), "portrait_1")
     assert opened == packet
+    assert opened.task == packet.task
+    assert isinstance(opened.task, FusionTask)
     order = opened.order.attributes
     assert order is not None
     assert order["glasses"] is True, "truth values do not become numbers"

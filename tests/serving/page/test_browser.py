@@ -147,6 +147,18 @@ def test_a_photo_without_a_face_is_told_calmly(look: Look, no_face: Path) -> Non
     expect(page.locator("#paint")).to_be_visible()
 
 
+def test_a_file_that_is_no_picture_is_told_as_calmly(look: Look, tmp_path: Path) -> None:
+    file = tmp_path / "letter.png"
+    file.write_bytes(b"%PDF-1.4 a letter")
+    page = look()
+    page.set_input_files("#photo-1 input[type=file]", file)
+    page.wait_for_selector("#photo-1 img", state="attached")
+    page.click("#paint")
+    notice = page.locator(".lm-easel.told")
+    expect(notice).to_have_attribute("data-code", "image_rejected")
+    expect(notice).to_contain_text("cannot be used")
+
+
 def test_one_of_several_faces_is_chosen(look: Look, two_faces: Path) -> None:
     page = look()
     upload(page, "photo-1", two_faces)
