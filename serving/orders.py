@@ -91,27 +91,13 @@ def fusion_request(
     return FusionRequest(
         identities=identities,
         target=None if order.target is None else ready.get(order.target, given[order.target]),
-        target_face=order.target_face,
         mask=None if order.mask is None else given[order.mask],
-        attributes=order.attributes,
         text=order.text,
         prompt=order.prompt,
-        negative_prompt=order.negative_prompt,
-        steps=order.steps,
-        guidance_scale=order.guidance_scale,
-        identity_scale=order.identity_scale,
-        strength=order.strength,
         size=order.drawn_size,
-        seed=order.chosen_seed,
         count=order.count,
-        min_identity=order.min_identity,
-        max_retries=order.max_retries,
-        verify=order.verify,
-        scheduler=order.scheduler,
-        eta=order.eta,
-        mode=order.mode,
-        guidance_interval=order.guidance_interval,
         previews=order.previews,
+        **settings_of(order) | {"seed": order.chosen_seed},
     )
 
 
