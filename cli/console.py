@@ -30,14 +30,18 @@ def standard_error() -> "Console":
 
 
 @contextmanager
-def progress() -> Iterator["Progress"]:
-    """A progress display on stderr: bars on a terminal, silence elsewhere; gone when done."""
+def progress(*, remaining: bool = False) -> Iterator["Progress"]:
+    """A progress display on stderr: bars on a terminal, silence elsewhere; gone when done.
+
+    remaining: tell the time left beside the time passed.
+    """
     from rich.progress import (
         BarColumn,
         Progress,
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
+        TimeRemainingColumn,
     )
 
     console = standard_error()
@@ -47,8 +51,10 @@ def progress() -> Iterator["Progress"]:
         TaskProgressColumn(),
         TimeElapsedColumn(),
     )
+    left = (TextColumn("left"), TimeRemainingColumn()) if remaining else ()
     with Progress(
         *columns,
+        *left,
         console=console,
         transient=True,
         disable=not console.is_terminal,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from cli import (
+    ab,
     bench,
     cache,
     demo,
@@ -50,6 +51,7 @@ keys.register(app)
 models.register(app)
 train.register(app)
 bench.register(app)
+ab.register(app)
 demo.register(app)
 
 

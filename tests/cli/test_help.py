@@ -14,6 +14,7 @@ COMMANDS = (
     (), ("fuse",), ("people",), ("faces",), ("prompt",), ("train-mini",), ("bench",), ("demo",),
     ("models",), ("models", "list"), ("models", "verify"), ("models", "card"),
     ("models", "pull"), ("cache",), ("cache", "warm"), ("cache", "stats"), ("cache", "save"),
+    ("ab",), ("ab", "run"), ("ab", "report"), ("ab", "aa"), ("ab", "suites"), ("ab", "example"),
     ("serve",), ("keys",), ("keys", "add"), ("keys", "list"), ("keys", "revoke"),
 )  # fmt: skip
 HEAVY = (

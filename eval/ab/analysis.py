@@ -1,0 +1,290 @@
+"""From the table to comparisons: paired differences by person, corrected for how many there are.
+
+A run that is looked at once, at its planned end, is judged by BCa intervals and tests under
+false-discovery control. One that may have been looked at before, because it stopped early or is not
+done, is judged by confidence sequences and e-values, which hold at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from eval.ab.catalogue import Entry
+from eval.ab.config import Config
+from eval.ab.results import Comparison, Estimate, Look, Verdict
+from eval.ab.sequential import MINIMUM_UNITS, confidence_sequence, e_bh, e_value
+from eval.ab.statistics import (
+    false_discovery,
+    jackknife_difference,
+    more_units,
+    one_sample,
+    p_value,
+    paired,
+)
+from eval.ab.table import Row, Table
+from eval.ab.verdicts import Judgement, of_difference, of_floor
+from eval.metrics import MOST_DB
+
+ALPHA: Final = 0.05
+MOST_LOOKS: Final = 24  # points of the sequential test that are kept for the report
+_COSINES: Final = ("identity", "identity_conditioner", "text_agreement")
+Distances = Mapping[str, NDArray[np.float64]]  # by arm: KID's terms, [cases, cases]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A comparison before its verdict, oriented as the metric is; differs is decided over all."""
+
+    arm: str
+    entry: Entry
+    mean: float
+    low: float
+    high: float
+    units: int
+    test: str
+    p: float | None
+    e: float | None
+    wins: int = 0
+    ties: int = 0
+    losses: int = 0
+    effect: float | None = None
+    deviation: float = 0.0
+
+
+def compare(
+    table: Table, entries: Sequence[Entry], config: Config, anytime: bool, distances: Distances
+) -> tuple[Comparison, ...]:
+    """Every metric of every arm against the reference.
+
+    anytime: whether one may have looked before; distances: of metrics of whole sets.
+    """
+    found = [
+        one
+        for arm in table.arms[1:]
+        for entry in entries
+        if table.has(entry.key) or entry.metric.kind == "set"
+        if (one := _found(table, entry, arm, anytime, distances)) is not None
+    ]
+    differs, q_values = _over_families(found, anytime)
+    return tuple(
+        _comparison(table, one, differs[index], q_values[index], config, distances)
+        for index, one in enumerate(found)
+    )
+
+
+def estimates(table: Table, entries: Iterable[Entry], arm: str) -> tuple[Estimate, ...]:
+    """An arm's own means with their intervals."""
+    made = []
+    for entry in entries:
+        if (arm, entry.key) not in table.values:
+            continue
+        values = table.by_unit(entry, arm)
+        values = values[~np.isnan(values)]
+        if not len(values):
+            continue
+        mean, low, high = one_sample(values) if len(values) > 1 else (float(values[0]),) * 3
+        made.append(Estimate(metric=entry.key, mean=mean, low=low, high=high, units=len(values)))
+    return tuple(made)
+
+
+def looks(table: Table, entries: Sequence[Entry], keys: Iterable[str]) -> tuple[Look, ...]:
+    """What the sequential test would have said on the way, of the metrics named."""
+    wanted = [entry for entry in entries if entry.key in set(keys) and entry.unit == "people"]
+    people = int(table.people.max()) + 1 if len(table) else 0
+    points = np.unique(np.linspace(MINIMUM_UNITS, people, MOST_LOOKS).astype(int))
+    made = []
+    for arm in table.arms[1:]:
+        for entry in wanted:
+            if not table.has(entry.key) or entry.metric.kind == "set":
+                continue
+            values = _samples(table, entry, arm)
+            for point in points[points <= len(values)]:
+                mean, low, high = confidence_sequence(
+                    values[:point],
+                    alpha=ALPHA,
+                    planned=table.planned_people,
+                    bound=_bound(entry),
+                )
+                if np.isfinite([low, high]).all():
+                    made.append(
+                        Look(arm=arm, metric=entry.key, units=int(point), mean=mean, low=low,
+                             high=high)
+                    )  # fmt: skip
+    return tuple(made)
+
+
+def _samples(table: Table, entry: Entry, arm: str) -> Row:
+    """What is independent of a metric, one number for each unit."""
+    if entry.metric.kind == "agreement":
+        values = table.by_unit(entry, arm)
+        return np.asarray(values[~np.isnan(values)])
+    return table.differences(entry, arm)
+
+
+def _found(
+    table: Table, entry: Entry, arm: str, anytime: bool, distances: Distances
+) -> _Found | None:
+    """None where there is too little to say anything."""
+    if entry.metric.kind == "set":
+        return _of_sets(table, entry, arm, distances)
+    values = _samples(table, entry, arm)
+    if len(values) < 2:
+        return None
+    sign = 1 if entry.metric.more_is == "better" else -1
+    centre = entry.margin or 0.0 if entry.metric.kind == "agreement" else 0.0
+    deviation = float(np.std(values, ddof=1))
+    said = paired(sign * (values - centre), test=entry.test)
+    e = None
+    if entry.unit == "people" and entry.metric.kind != "cost":
+        e = e_value(values - centre, planned=table.planned_people)
+    if anytime and entry.unit == "people":
+        mean, low, high = confidence_sequence(
+            values, alpha=ALPHA, planned=table.planned_people, bound=_bound(entry)
+        )
+        if not np.isfinite([low, high]).all():
+            return None
+    elif entry.metric.kind == "agreement":
+        mean, low, high = one_sample(values)
+    else:
+        ends = sorted((sign * said.low, sign * said.high))
+        mean, (low, high) = sign * said.mean + 0.0, (end + 0.0 for end in ends)  # no −0
+    agreement = entry.metric.kind == "agreement"
+    return _Found(
+        arm, entry, mean, low, high, len(values),
+        test="none" if agreement else said.test,
+        p=None if agreement or said.test == "none" else said.p,
+        e=e, wins=said.wins, ties=said.ties, losses=said.losses, effect=said.effect,
+        deviation=deviation,
+    )  # fmt: skip
+
+
+def _bound(entry: Entry) -> float | None:
+    """The largest size a metric's samples can have; None where there is no largest."""
+    if entry.metric.unit == "share" or entry.key == "ssim":
+        return 1.0
+    if entry.key == "psnr":
+        return MOST_DB
+    return 2.0 if entry.key in _COSINES else None
+
+
+def _of_sets(table: Table, entry: Entry, arm: str, distances: Distances) -> _Found | None:
+    """A distance of all pictures, with the jackknife over people."""
+    if arm not in distances or len(table) < 8:
+        return None
+    matrix = distances[arm] - distances[table.reference]
+    people = [np.flatnonzero(table.people == person) for person in np.unique(table.people)]
+
+    def statistic(chosen: NDArray[np.intp]) -> float:
+        rows = np.concatenate([people[index] for index in chosen])
+        return mean_off_diagonal(matrix[np.ix_(rows, rows)])
+
+    value, low, high = jackknife_difference(statistic, len(people))
+    freedom = len(people) - 1
+    error = (high - low) / 2 / float(stats.t.ppf(1 - ALPHA / 2, freedom))
+    p = float(2 * stats.t.sf(abs(value) / error, freedom)) if error > 0 else None
+    return _Found(arm, entry, value, low, high, len(people), "jackknife", p, None, deviation=0.0)
+
+
+def mean_off_diagonal(matrix: NDArray[np.float64]) -> float:
+    """Over pairs of different rows."""
+    count = len(matrix)
+    return float((matrix.sum() - np.trace(matrix)) / (count * (count - 1)))
+
+
+def differing(
+    columns: Sequence[Row],
+    tests: Sequence[Literal["Wilcoxon", "sign"]] | None,
+    *,
+    anytime: bool,
+    planned: int,
+) -> list[bool]:
+    """Which of a family's differences are not chance. columns: by metric, one value per unit.
+
+    tests: of each metric, where one looks once; planned: units of the whole run.
+    """
+    if anytime:
+        return e_bh([e_value(column, planned=planned) for column in columns], alpha=ALPHA)
+    assert tests is not None
+    pairs = zip(columns, tests, strict=True)
+    q_values = false_discovery([p_value(column, test=test) for column, test in pairs])
+    return [q is not None and q < ALPHA for q in q_values]
+
+
+def _over_families(found: Sequence[_Found], anytime: bool) -> tuple[list[bool], list[float | None]]:
+    """Which differences are not chance, over all metrics of a family and all arms; and q.
+
+    Quality and cost are families of their own: the certain differences of cost would make those of
+    quality look less many.
+    """
+    differs, q_values = [False] * len(found), list[float | None]([None] * len(found))
+    for cost in (False, True):
+        family = [
+            index
+            for index, one in enumerate(found)
+            if (one.entry.metric.kind == "cost") is cost and one.entry.metric.kind != "agreement"
+        ]
+        tested = [index for index in family if anytime and found[index].e is not None]
+        certain = e_bh([found[index].e or 0.0 for index in tested], alpha=ALPHA)
+        for index, sure in zip(tested, certain, strict=True):
+            differs[index] = sure
+        at_once = [index for index in family if index not in tested]
+        for index, q in zip(
+            at_once, false_discovery([found[index].p for index in at_once]), strict=True
+        ):
+            q_values[index], differs[index] = q, q is not None and q < ALPHA
+    return differs, q_values
+
+
+def _comparison(
+    table: Table,
+    one: _Found,
+    differs: bool,
+    q: float | None,
+    config: Config,
+    distances: Distances,
+) -> Comparison:
+    entry, metric = one.entry, one.entry.metric
+    reference_mean, arm_mean = _means(table, one, distances)
+    margin = config.gate.not_worse.get(entry.key)
+    if margin is None and entry.margin is not None:
+        scale = abs(reference_mean or 0.0) if entry.relative else 1.0
+        margin = entry.margin * scale
+    said = _judgement(one, margin, differs)
+    more = None
+    if said.verdict is Verdict.UNDECIDED:
+        sign = 1 if metric.more_is == "better" else -1
+        if metric.kind == "agreement":
+            more = more_units(one.mean - (margin or 0.0), one.deviation, one.units, 0.0)
+        else:
+            more = more_units(sign * one.mean, one.deviation, one.units, margin)
+    return Comparison(
+        arm=one.arm, metric=entry.key, mean=one.mean, low=one.low, high=one.high, units=one.units,
+        unit_name=entry.unit, test=one.test, p=one.p, q=q, e_value=one.e, wins=one.wins,
+        ties=one.ties, losses=one.losses, effect=one.effect, margin=margin, verdict=said.verdict,
+        more_units=more, reference_mean=reference_mean, arm_mean=arm_mean, why=said.why,
+    )  # fmt: skip
+
+
+def _judgement(one: _Found, margin: float | None, differs: bool) -> Judgement:
+    if one.entry.metric.kind == "agreement":
+        return of_floor(one.entry.metric, one.low, one.high, margin or 0.0)
+    return of_difference(one.entry.metric, one.low, one.high, one.mean, margin, differs)
+
+
+def _means(table: Table, one: _Found, distances: Distances) -> tuple[float | None, float]:
+    """Of the reference and the arm, over the cases both have."""
+    entry = one.entry
+    if entry.metric.kind == "set":
+        reference, arm = (mean_off_diagonal(distances[a]) for a in (table.reference, one.arm))
+        return reference, arm
+    if entry.metric.kind == "agreement":
+        return None, one.mean
+    pair = [table.values[arm, entry.key] for arm in (table.reference, one.arm)]
+    both = ~np.isnan(pair[0]) & ~np.isnan(pair[1])
+    return float(pair[0][both].mean()), float(pair[1][both].mean())
