@@ -137,7 +137,12 @@ def draw_block(
     journal: Journal,
     advance: Advance = lambda: None,
 ) -> None:
-    """Draw in every arm what the journal does not hold yet."""
+    """Draw in every arm what the journal does not hold yet.
+
+    The photos are there before the first arm begins, or making them would be its time.
+    """
+    for case in cases:
+        case.pictures  # noqa: B018  # made when it is first asked for, and kept
     for arm in turn_of(studio.arms, block):
         missing = [case for case in cases if (case.number, arm) not in journal.drawn]
         for case, outcome in studio.draw(arm, missing):

@@ -1,13 +1,14 @@
 """Arms and blocks: who draws what, in which turn, and what a failure costs."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from eval.ab.arms import ArmSettings, request_of
-from eval.ab.cases import Cases, cases_of
+from eval.ab.cases import CasePictures, Cases, SuiteCase, cases_of
 from eval.ab.config import parse_config
 from eval.ab.drawing import Studio, blocks_of, draw_block, turn_of
 from eval.ab.journal import Header, Journal
@@ -94,6 +95,25 @@ def test_a_block_is_drawn_in_every_arm_and_never_twice(
                 assert line.costs["evaluations"] > 0
                 assert journal.picture((number, arm)) is not None
     studio.close()
+
+
+def test_making_photos_is_nobodys_time(cases: Cases, tiny_bundle: Path, tmp_path: Path) -> None:
+    """Photos drawn while the first arm was at work made it look a third slower than the second."""
+    studio = _studio(f'bundle = "{tiny_bundle}"\n[arms.a]\nsteps = 2\n[arms.b]\nsteps = 1\n')
+    busy = []
+
+    def watched(case: SuiteCase) -> SuiteCase:
+        def pictures() -> CasePictures:
+            found = [studio.engine(arm).occupancy for arm in "ab"]
+            busy.extend(one.waiting + one.active for one in found)
+            return case.make_pictures()
+
+        return replace(case, make_pictures=pictures)
+
+    with Journal.opened(tmp_path, Header(fingerprint="x", told={})) as journal:
+        draw_block(studio, [watched(cases[number]) for number in range(4)], 0, journal)
+    studio.close()
+    assert busy == [0] * 8  # four photos, made once each, while nobody drew
 
 
 def test_the_same_case_in_two_engines_is_the_same_picture(
