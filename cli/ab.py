@@ -1,5 +1,6 @@
 """`limner ab`: two or more arms on the same people, wishes and seeds, and what can be believed."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +28,9 @@ class _RunByDefault(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # click's own types
         if args and args[0] not in self.commands and not args[0].startswith("-"):
-            args = [RUN, *args]
+            meant = "." not in args[0] and get_close_matches(args[0], self.commands, 1)
+            if not meant or Path(args[0]).exists():
+                args = [RUN, *args]
         return super().resolve_command(ctx, args)
 
 

@@ -48,12 +48,16 @@ def told_by() -> Iterator["ABListener"]:
                 for one in verdicts:
                     bar.console.print(f"  so far  {one.arm}: {one.verdict} ({one.why})")
 
-        yield ABListener(
-            stage=lambda text: bar.update(task, description=text),
-            drawn=drawn,
-            standing=standing,
-            remark=lambda text: remark(f"note: {text}"),
-        )
+        try:
+            yield ABListener(
+                stage=lambda text: bar.update(task, description=text),
+                drawn=drawn,
+                standing=standing,
+                remark=lambda text: remark(f"note: {text}"),
+            )
+        except KeyboardInterrupt:
+            remark("what was drawn is kept: the same command goes on from there")
+            raise
 
 
 def tell_result(result: "ABResult", folder: Path) -> None:

@@ -27,7 +27,7 @@ from eval.ab.statistics import (
     p_value,
     paired,
 )
-from eval.ab.table import Row, Table
+from eval.ab.table import Row, Table, means_by
 from eval.ab.verdicts import Judgement, of_difference, of_floor
 from eval.metrics import MOST_DB
 
@@ -132,7 +132,7 @@ def _found(
 ) -> _Found | None:
     """None where there is too little to say anything."""
     if entry.metric.kind == "set":
-        return _of_sets(table, entry, arm, distances)
+        return None if anytime else _of_sets(table, entry, arm, distances)
     values = _samples(table, entry, arm)
     if len(values) < 2:
         return None
@@ -140,13 +140,14 @@ def _found(
     centre = entry.margin or 0.0 if entry.metric.kind == "agreement" else 0.0
     deviation = float(np.std(values, ddof=1))
     said = paired(sign * (values - centre), test=entry.test)
-    e = None
-    if entry.unit == "people" and entry.metric.kind != "cost":
-        e = e_value(values - centre, planned=table.planned_people)
-    if anytime and entry.unit == "people":
+    planned = table.planned(entry)
+    e = e_value(values - centre, planned=planned)
+    if anytime:
         mean, low, high = confidence_sequence(
-            values, alpha=ALPHA, planned=table.planned_people, bound=_bound(entry)
+            values, alpha=ALPHA, planned=planned, bound=_bound(entry)
         )
+        if entry.metric.kind == "cost" and np.ptp(values) == 0 and len(values) >= MINIMUM_UNITS:
+            low = high = mean  # an arm costs what it costs: that is no sample of anything
         if not np.isfinite([low, high]).all():
             return None
     elif entry.metric.kind == "agreement":
@@ -175,10 +176,10 @@ def _bound(entry: Entry) -> float | None:
 
 def _of_sets(table: Table, entry: Entry, arm: str, distances: Distances) -> _Found | None:
     """A distance of all pictures, with the jackknife over people."""
-    if arm not in distances or len(table) < 8:
+    people = [np.flatnonzero(table.people == person) for person in np.unique(table.people)]
+    if arm not in distances or len(people) < MINIMUM_UNITS:
         return None
     matrix = distances[arm] - distances[table.reference]
-    people = [np.flatnonzero(table.people == person) for person in np.unique(table.people)]
 
     def statistic(chosen: NDArray[np.intp]) -> float:
         rows = np.concatenate([people[index] for index in chosen])
@@ -259,7 +260,11 @@ def _comparison(
     more = None
     if said.verdict is Verdict.UNDECIDED:
         sign = 1 if metric.more_is == "better" else -1
-        if metric.kind == "agreement":
+        if metric.kind == "set":
+            more = None  # its spread is no deviation of units
+        elif one.low == one.high:
+            more = max(MINIMUM_UNITS - one.units, 0) or None
+        elif metric.kind == "agreement":
             more = more_units(one.mean - (margin or 0.0), one.deviation, one.units, 0.0)
         else:
             more = more_units(sign * one.mean, one.deviation, one.units, margin)
@@ -272,6 +277,8 @@ def _comparison(
 
 
 def _judgement(one: _Found, margin: float | None, differs: bool) -> Judgement:
+    if one.low == one.high and one.units < MINIMUM_UNITS:
+        return Judgement(Verdict.UNDECIDED, f"the same in {one.units}: too few to say more")
     if one.entry.metric.kind == "agreement":
         return of_floor(one.entry.metric, one.low, one.high, margin or 0.0)
     return of_difference(one.entry.metric, one.low, one.high, one.mean, margin, differs)
@@ -287,4 +294,6 @@ def _means(table: Table, one: _Found, distances: Distances) -> tuple[float | Non
         return None, one.mean
     pair = [table.values[arm, entry.key] for arm in (table.reference, one.arm)]
     both = ~np.isnan(pair[0]) & ~np.isnan(pair[1])
-    return float(pair[0][both].mean()), float(pair[1][both].mean())
+    units = table.blocks if entry.unit == "blocks" else table.people
+    means = [means_by(units, np.where(both, values, np.nan)) for values in pair]
+    return float(np.nanmean(means[0])), float(np.nanmean(means[1]))

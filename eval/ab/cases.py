@@ -21,6 +21,7 @@ from world import HELD_OUT, LABELS, Person, wordy_sentence
 
 PHOTO_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
 Picture = NDArray[np.uint8]
+_MOST_CASES: Final = 10_000_000  # of a suite
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,10 @@ class Cases(Protocol):
         """Whether there is a second picture, of one person at least."""
         ...
 
+    def of_first_person(self) -> range:
+        """The cases of the first person: one of every wish there is, where wishes are shared."""
+        ...
+
     def content(self) -> str:
         """sha256 of what the suite's own text does not say: the pictures it is made of."""
         ...
@@ -137,6 +142,9 @@ class DrawnCases:
     def have_others(self) -> bool:
         return True
 
+    def of_first_person(self) -> range:
+        return range(self._drawn.wishes * self._drawn.seeds)
+
     def content(self) -> str:
         return hashlib.sha256(str(self._first).encode()).hexdigest()
 
@@ -167,7 +175,7 @@ class DrawnCases:
             attributes=dict(wish.attributes),
             text="",
             asked={head: value for head, value in wish.labels.items() if value is not None},
-            seed=number,
+            seed=noise_seed(self._seed, number),
             make_pictures=pictures,
             words_seed=(HELD_OUT, self._seed, number // self._drawn.seeds),
         )
@@ -179,6 +187,9 @@ class PhotoCases:
     def __init__(self, photos: PhotoPeople, suite: Suite, seed: int) -> None:
         self._photos, self._prompts, self._seed = photos, suite.prompts, seed
         self._people = people_in(suite.folder_of(photos))
+        for _, files in self._people:
+            for file in files[:2]:
+                _check_picture(file)
 
     def __len__(self) -> int:
         return len(self._people) * len(self._prompts) * self._photos.seeds
@@ -192,6 +203,9 @@ class PhotoCases:
     def have_others(self) -> bool:
         return any(len(files) > 1 for _, files in self._people)
 
+    def of_first_person(self) -> range:
+        return range(len(self._prompts) * self._photos.seeds)
+
     def content(self) -> str:
         digest = hashlib.sha256()
         for name, files in self._people:
@@ -204,7 +218,7 @@ class PhotoCases:
         from models import read_image
 
         unit, rest = divmod(number, len(self._prompts) * self._photos.seeds)
-        prompt_number, seed = divmod(rest, self._photos.seeds)
+        prompt_number = rest // self._photos.seeds
         name, files = self._people[unit]
         prompt = self._prompts[prompt_number]
 
@@ -224,9 +238,16 @@ class PhotoCases:
                 for key, value in prompt.attributes.items()
                 if isinstance(value, str | bool)
             },
-            seed=self._seed + seed,
+            seed=noise_seed(self._seed, number),
             make_pictures=pictures,
         )
+
+
+def noise_seed(seed: int, number: int) -> int:
+    """Of a case's noise: its own, for noise that people shared would make them one piece of
+    evidence, and another for every seed of the config.
+    """
+    return seed * _MOST_CASES + number
 
 
 def people_in(folder: Path) -> list[tuple[str, list[Path]]]:
@@ -247,6 +268,16 @@ def people_in(folder: Path) -> list[tuple[str, list[Path]]]:
             f"picture for each ({', '.join(PHOTO_SUFFIXES)})"
         )
     return people
+
+
+def _check_picture(file: Path) -> None:
+    """Raises SuiteInvalid for what is no picture, before one person's portraits are drawn."""
+    from models import ImageRejected, read_image
+
+    try:
+        read_image(file)
+    except ImageRejected as error:
+        raise SuiteInvalid(str(error)) from error
 
 
 def _label(value: str | bool) -> str:

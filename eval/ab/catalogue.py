@@ -24,6 +24,7 @@ class Need(Enum):
     PRICE = auto()
 
 
+_OFFERED: Final = {Need.MEMORY_PROCESS, Need.PRICE}  # no lack: nobody asked for it
 NEEDED: Final = {
     Need.RECOGNISER_JUDGE: "a bundle with judges: a recogniser that conditions no picture",
     Need.ATTRIBUTE_JUDGE: "a bundle with judges, and wishes in attributes they know",
@@ -41,8 +42,7 @@ class Entry:
 
     margin: how much worse is not worse, in the metric's unit; for agreement the floor; None: only
     better and worse are told. relative: the margin is a share of the reference's mean. test: what
-    fits the shape of its differences. unit: of independence. always: part of every run that can
-    give it.
+    fits the shape of its differences. unit: of independence.
     """
 
     metric: Metric
@@ -142,12 +142,9 @@ CATALOGUE: Final[dict[str, Entry]] = {
             margin=0.0,
         ),
         _entry(
-            "shallow_evaluations", "shallow evaluations", "evaluations", "cost", "worse", 1,
-            margin=0.0, note="of the outermost blocks only",
-        ),
-        _entry(
-            "cost", "cost", "money", "cost", "worse", 6, Need.PRICE, margin=0.05, relative=True,
-            independent="blocks", note="seconds of the device at the price of the config",
+            "cost", "cost of 1,000 pictures", "money", "cost", "worse", 4, Need.PRICE,
+            margin=0.05, relative=True, independent="blocks",
+            note="seconds of the device at the price of the config",
         ),
     )
 }  # fmt: skip
@@ -186,7 +183,7 @@ def chosen(
     parts = [part_of(head) for head in heads]
     known = {entry.key: entry for entry in (*CATALOGUE.values(), *parts)}
     entries, left_out = [], []
-    for key in known if wanted is None else wanted:
+    for key in known if wanted is None else dict.fromkeys(wanted):
         if key not in known:
             raise MetricUnavailable(
                 f'metric "{key}" cannot be had: the suite asks for no such attribute that the '
@@ -199,7 +196,7 @@ def chosen(
         reason = NEEDED[sorted(lacking, key=lambda need: need.value)[0]]
         if wanted is not None:
             raise MetricUnavailable(f'metric "{key}" needs {reason}: leave it out, or provide it')
-        if known[key].metric.parent == "":
+        if known[key].metric.parent == "" and not lacking & _OFFERED:
             left_out.append(f"{known[key].metric.title} was not measured: it needs {reason}")
     if wanted is not None and "attributes" in wanted:
         entries += [part for part in parts if part.key not in wanted]

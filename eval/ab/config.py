@@ -13,12 +13,13 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from eval.ab.arms import ArmSettings, FastArm, check_leave_out
-from eval.ab.catalogue import DEFAULT_GATE, check_known
+from eval.ab.catalogue import CATALOGUE, DEFAULT_GATE, check_known
 from eval.ab.errors import ABError, ArmsAlike, ConfigInvalid, UnknownSetting
 from eval.ab.suite import first_of
 from prompting import PromptingError
 
-_NAME: Final = r"^[^/\\\x00-\x1f]{1,60}$"
+_NAME: Final = r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,59}$"
+_LATE: Final = {"kid", "memory"}  # of all pictures at once, or of none
 Margin = Annotated[float, Field(ge=0, le=1e6)]
 
 
@@ -91,8 +92,9 @@ class ReadConfig:
             return self
         if "stop_early" in self.config.model_fields_set:
             raise ConfigInvalid("the config says stop_early = false: change it there")
-        text = "stop_early = true\n" + self.text
-        return replace(self, config=self.config.model_copy(update={"stop_early": True}), text=text)
+        config = self.config.model_copy(update={"stop_early": True})
+        _check_sense(config)
+        return replace(self, config=config, text="stop_early = true\n" + self.text)
 
 
 def read_config(file: Path) -> ReadConfig:
@@ -162,7 +164,7 @@ def _check_keys(given: Mapping[str, Any], table: type[BaseModel], where: str, ki
 def _check_sense(config: Config) -> None:
     """What no single value says: arms that differ, names that exist."""
     if len(config.arms) < 2:
-        raise ConfigInvalid("one arm alone is compared with nothing: give two or more")
+        raise ConfigInvalid("fewer than two arms: there is nothing to compare with")
     if config.reference and config.reference not in config.arms:
         raise ConfigInvalid(
             f"the reference {config.reference!r} is no arm: one of {', '.join(config.arms)}"
@@ -175,9 +177,21 @@ def _check_sense(config: Config) -> None:
             )
     check_known(config.metrics or ())
     check_known((*config.gate.not_worse, *config.gate.better))
-    if config.metrics is not None:
+    for key in config.gate.better:
+        if key in CATALOGUE and CATALOGUE[key].metric.kind == "agreement":
+            raise ConfigInvalid(
+                f"nothing agrees better with the reference than it does itself: {key} belongs "
+                "under [gate.not_worse], with the least it must be"
+            )
+    if config.stop_early and (late := {*config.gate.better, *config.gate.not_worse} & _LATE):
+        raise ConfigInvalid(
+            f"{', '.join(sorted(late))} can be told at the end only: leave stop_early out, or "
+            "the metric out of the gate"
+        )
+    if config.metrics is not None and "not_worse" in config.gate.model_fields_set:
         unmeasured = {*config.gate.not_worse, *config.gate.better} - {*config.metrics}
-        unmeasured = {key for key in unmeasured if not key.startswith("attributes.")}
+        if "attributes" in config.metrics:  # which brings its parts
+            unmeasured = {key for key in unmeasured if not key.startswith("attributes.")}
         if unmeasured:
             raise ConfigInvalid(
                 f"the gate asks for {', '.join(sorted(unmeasured))}, which metrics does not name: "

@@ -24,12 +24,14 @@ class Studio:
     what one remembers does not help the other.
     """
 
-    def __init__(self, config: Config) -> None:
-        """Opens every bundle. Raises what Engine.load raises."""
+    def __init__(self, config: Config, at_once: int) -> None:
+        """Opens every bundle. at_once: cases of the largest block, all of which may wait.
+
+        Raises what Engine.load raises.
+        """
         self._settings = {name: config.arms[name] for name in config.order}
         self._engines = {
-            name: engine_of(arm, config.bundle, config.block)
-            for name, arm in self._settings.items()
+            name: engine_of(arm, config.bundle, at_once) for name, arm in self._settings.items()
         }
 
     @property
@@ -46,8 +48,13 @@ class Studio:
 
         Raises InvalidRequest and its kinds, Unsupported, PromptTooLong …
         """
+        from fusion import InvalidRequest
+
         for name, settings in self._settings.items():
-            self._engines[name].resolve(request_of(settings, case))
+            try:
+                self._engines[name].resolve(request_of(settings, case))
+            except InvalidRequest as error:
+                raise type(error)(f"arm {name!r}: {error}") from error
 
     def warm(self, case: SuiteCase) -> None:
         """Load the models and draw one picture in each arm that nobody counts."""

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +21,13 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from eval.ab.errors import JournalInvalid, RunBusy, RunDiffers
-from eval.ab.results import StageVisit
+from eval.ab.keepsakes import PHOTOS
+from eval.ab.results import RESULT_FILE, StageVisit
 
 JOURNAL_FILE: Final = "journal.jsonl"
 PICTURES: Final = "pictures"
+CONFIG_FILE: Final = "config.toml"
+REPORT_FILE: Final = "report.html"
 
 
 class _Line(BaseModel):
@@ -46,7 +50,7 @@ class Header(_Line):
 
 class Drawn(_Line):
     """A case drawn in an arm. sha256: of the picture's file; costs: by metric, of the engine's own
-    account; seconds_at: of the run, when it was there.
+    account.
     """
 
     kind: Literal["drawn"] = "drawn"
@@ -109,14 +113,23 @@ class Journal:
 
     @classmethod
     @contextmanager
-    def opened(cls, folder: Path, header: Header) -> Iterator[Journal]:
+    def opened(cls, folder: Path, header: Header, fresh: bool = False) -> Iterator[Journal]:
         """The journal of a run, begun or gone on with.
 
-        Raises RunDiffers where the folder holds another run, RunBusy, JournalInvalid, OSError.
+        fresh: forget what an earlier run left in the folder, and nothing else that lies there.
+        Raises RunDiffers where the folder holds another run, or what no run has left; RunBusy,
+        JournalInvalid, OSError.
         """
+        if not (folder / JOURNAL_FILE).exists() and folder.is_dir() and any(folder.iterdir()):
+            raise RunDiffers(
+                f"{folder} holds other things than a run: give -o a folder that is empty or new"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / JOURNAL_FILE, "a+b") as file:
             _lock(file, folder)
+            if fresh:
+                _forget(folder)
+                file.truncate(0)
             journal = cls(folder, file)
             journal._read(mend=True)
             if journal.header is None:
@@ -255,10 +268,19 @@ def _is_whole(folder: Path, line: Drawn) -> bool:
 def _what_differs(folder: Path, old: Header, new: Header) -> str:
     names = {*old.told, *new.told}
     changed = sorted(name for name in names if old.told.get(name) != new.told.get(name))
+    verb = "differs" if len(changed) == 1 else "differ"
     return (
-        f"{folder} holds another run ({', '.join(changed)} differ): give -o another folder, or "
+        f"{folder} holds another run ({', '.join(changed)} {verb}): give -o another folder, or "
         "--fresh to begin anew there"
     )
+
+
+def _forget(folder: Path) -> None:
+    """Remove what a run wrote, but for its journal, which is locked."""
+    for name in (RESULT_FILE, REPORT_FILE, CONFIG_FILE):
+        (folder / name).unlink(missing_ok=True)
+    for name in (PICTURES, PHOTOS):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _lock(file: IO[bytes], folder: Path) -> None:

@@ -5,7 +5,6 @@ but the conditioner, whose word is kept apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -197,15 +196,3 @@ def _of_one_size(one: Picture, other: Picture) -> tuple[Picture, Picture]:
         for each in (one, other)
     ]
     return resized[0], resized[1]
-
-
-def read_pictures(folder: Path, files: Sequence[str]) -> list[Picture | None]:
-    """The pictures of a run, uint8 RGB; None where there is none."""
-    pictures: list[Picture | None] = []
-    for file in files:
-        if not file:
-            pictures.append(None)
-            continue
-        with Image.open(folder / file) as image:
-            pictures.append(np.asarray(image.convert("RGB")))
-    return pictures

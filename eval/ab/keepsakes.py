@@ -9,7 +9,7 @@ from PIL import Image
 
 from eval.ab.cases import SuiteCase
 
-PHOTOS: Final = "photos"
+PHOTOS: Final = "sources"  # not "photos", which is what people call their own
 _LONGEST: Final = 512  # pixels of a side that are kept
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,11 +28,13 @@ def measure_memory(read: ReadConfig, arm: str) -> int:
     """Peak bytes of the process, or of the device where there is one. Raises MemoryUnmeasured."""
     command = [sys.executable, "-m", "eval.ab.memory", arm, str(read.place.resolve())]
     root = Path(__file__).resolve().parent.parent.parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
     result = subprocess.run(
-        command, cwd=root, input=read.text, capture_output=True, text=True, check=False
+        command, env=environment, input=read.text, capture_output=True, text=True, check=False
     )
     if result.returncode:
-        raise MemoryUnmeasured(f"measuring the memory failed: {result.stderr.strip()[-400:]}")
+        last = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise MemoryUnmeasured(f"the memory of {arm} could not be measured: {last}")
     return int(result.stdout.strip().splitlines()[-1])
 
 

@@ -19,6 +19,7 @@ from eval.ab.analysis import differing
 from eval.ab.arms import ArmSettings
 from eval.ab.catalogue import Entry
 from eval.ab.config import ReadConfig, parse_config, read_config
+from eval.ab.errors import RunDiffers
 from eval.ab.journal import Journal
 from eval.ab.outcome import table_so_far
 from eval.ab.plan import plan_of
@@ -79,7 +80,7 @@ class NullResult(BaseModel):
     @property
     def holds(self) -> bool:
         """Whether no more than one run in twenty found something, of every kind of run."""
-        return all(line.found <= max(ALLOWED * line.runs, 0) for line in self.lines)
+        return all(line.found <= ALLOWED * line.runs for line in self.lines)
 
 
 def null_ab(
@@ -98,6 +99,10 @@ def null_ab(
     stopped. Raises what run_ab raises.
     """
     told = listener or Listener()
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run-00").exists():
+        raise RunDiffers(
+            f"{folder} holds other things than such runs: give -o a folder that is empty or new"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "suite.toml").write_text(_suite_text(people), encoding="utf-8")
     tables, findings, fixed, watched = [], [], 0, 0

@@ -35,8 +35,7 @@ def table_so_far(plan: Plan, journal: Journal) -> Table:
 
 def standing(plan: Plan, table: Table) -> tuple[Overall, ...]:
     """The verdicts of a run that goes on, by what may be looked at at any time."""
-    wanted = [entry for entry in plan.entries if entry.key in plan.gate_keys]
-    comparisons = compare(table, wanted, plan.read.config, True, {}) if len(table) else ()
+    comparisons = compare(table, plan.entries, plan.read.config, True, {}) if len(table) else ()
     return _overalls(plan, table.arms, comparisons)
 
 
@@ -48,7 +47,7 @@ def decided(overalls: Sequence[Overall]) -> bool:
 def result_of(plan: Plan, journal: Journal, command: str = "") -> Result:
     """Everything the journal amounts to."""
     config, table = plan.read.config, table_so_far(plan, journal)
-    complete = len(table) == len(plan.cases)
+    complete = table.done == len(plan.cases)
     anytime = config.stop_early or not complete
     comparisons = _comparisons(plan, table, journal, anytime)
     overalls = _overalls(plan, table.arms, comparisons)
@@ -69,14 +68,14 @@ def result_of(plan: Plan, journal: Journal, command: str = "") -> Result:
             name=config.suite, title=plan.suite.title, digest=plan.cases.content(),
             people=table.planned_people, cases=len(plan.cases), seed=config.seed,
         ),
-        cases_done=len(table),
+        cases_done=table.done,
         reference=table.reference,
         arms=tuple(_arm(plan, name, table, journal) for name in table.arms),
         metrics=tuple(entry.metric for entry in measured),
         comparisons=comparisons,
         looks=looks(table, plan.entries, plan.gate_keys | {*DEFAULT_GATE}),
         overall=overalls,
-        notes=(*plan.notes, *_gate_notes(plan)),
+        notes=(*plan.notes, *_gate_notes(plan), *_picture_notes(table, journal, comparisons, plan)),
     )  # fmt: skip
 
 
@@ -132,7 +131,7 @@ def _overalls(
 
 def _arm(plan: Plan, name: str, table: Table, journal: Journal) -> Arm:
     bundle = plan.bundles[name]
-    failed = sum(bool(journal.drawn[int(number), name].failure) for number in table.numbers)
+    failed = sum(bool(line.failure) for (_, arm), line in journal.drawn.items() if arm == name)
     return Arm(
         name=name,
         settings=plan.read.config.arms[name].given(),
@@ -149,3 +148,31 @@ def _gate_notes(plan: Plan) -> tuple[str, ...]:
         f"the default gate's {key} cannot be measured here, and was left out"
         for key in plan.left_out
     )
+
+
+def _picture_notes(
+    table: Table, journal: Journal, comparisons: Sequence[Comparison], plan: Plan
+) -> tuple[str, ...]:
+    """What failed, and what that leaves out."""
+    notes = []
+    for arm in table.arms:
+        failures = [
+            line.failure for (_, a), line in journal.drawn.items() if a == arm and line.failure
+        ]
+        if failures:
+            notes.append(f"{len(failures)} pictures of {arm} failed, the first: {failures[0]}")
+    if lost := table.done - len(table):
+        notes.append(f"{lost} cases failed in every arm, and say nothing of how the arms differ")
+    wants_sets = any(entry.metric.kind == "set" for entry in plan.entries)
+    if wants_sets and not any(one.metric == "kid" for one in comparisons):
+        notes.append("KID is told at the end only, and where no picture is missing")
+    compared = {one.metric for one in comparisons}
+    timed = [
+        entry.key for entry in plan.entries if entry.unit == "blocks" and entry.key != "memory"
+    ]
+    if len(table) and not compared & {*timed}:
+        notes.append(
+            f"{', '.join(timed)} are compared by blocks of cases, of which there are too few yet: "
+            "more people, or a smaller block in the config"
+        )
+    return tuple(notes)

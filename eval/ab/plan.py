@@ -83,8 +83,8 @@ def _metrics(
     left_out = tuple(key for key in gate.not_worse if key not in measured)
     if not named and len(left_out) == len(gate.not_worse):
         raise MetricUnavailable(
-            "nothing of the default gate can be measured with this bundle: give a [gate] of "
-            "metrics that can"
+            f"nothing of the default gate ({', '.join(gate.not_worse)}) is measured here: give a "
+            "[gate] of metrics that are"
         )
     return entries, notes, left_out
 
@@ -96,7 +96,8 @@ def _header(read: ReadConfig, suite: Suite, cases: Cases, bundles: dict[str, Bun
         "suite": suite.model_dump_json(exclude={"title"}),
         "people": cases.content(),
         "seed": str(config.seed),
-        "reference": config.order[0],
+        "order of the arms": ", ".join(config.order),
+        "block": str(config.block),
     }
     for name, arm in config.arms.items():
         told[f"arm {name}"] = arm.model_dump_json(exclude={"bundle"})

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from eval.ab.cases import Picture, SuiteCase
 from eval.ab.config import ReadConfig, read_config
 from eval.ab.drawing import Studio, blocks_of, draw_block
-from eval.ab.journal import JOURNAL_FILE, PICTURES, Journal, Judged
+from eval.ab.journal import CONFIG_FILE, Journal, Judged
 from eval.ab.judging import agreement
-from eval.ab.keepsakes import PHOTOS, keep_photos
-from eval.ab.memory import measure_memory
+from eval.ab.keepsakes import keep_photos
+from eval.ab.memory import MemoryUnmeasured, measure_memory
 from eval.ab.outcome import decided, result_of, shown_cases, standing, table_so_far
 from eval.ab.plan import Plan, plan_of
 from eval.ab.report import write_report
-from eval.ab.results import RESULT_FILE, Overall, Result
-
-CONFIG_FILE: Final = "config.toml"
-REPORT_FILE: Final = "report.html"
+from eval.ab.results import Overall, Result
 
 
 @dataclass(frozen=True)
@@ -60,11 +55,11 @@ def run_ab(
     told = listener or Listener()
     told.stage("opening the bundles")
     plan = plan_of(read)
-    with closing(Studio(read.config)) as studio:
-        studio.check(plan.cases[0])
-        if fresh:
-            clear(folder)
-        with Journal.opened(folder, plan.header) as journal:
+    largest = max(len(block) for block in blocks_of(plan.cases, read.config.block))
+    with closing(Studio(read.config, largest)) as studio:
+        for number in plan.cases.of_first_person():
+            studio.check(plan.cases[number])
+        with Journal.opened(folder, plan.header, fresh) as journal:
             for remark in journal.remarks:
                 told.remark(remark)
             (folder / CONFIG_FILE).write_text(read.text, encoding="utf-8")
@@ -84,14 +79,6 @@ def report_ab(folder: Path, command: str = "") -> Result:
     plan = plan_of(replace(read, config=named, place=journal.header.place))
     journal.check(plan.header)
     return _finish(plan, journal, Listener(), command, report=True)
-
-
-def clear(folder: Path) -> None:
-    """Forget a run: what it wrote, and nothing else that lies in its folder."""
-    for name in (JOURNAL_FILE, RESULT_FILE, REPORT_FILE, CONFIG_FILE):
-        (folder / name).unlink(missing_ok=True)
-    for name in (PICTURES, PHOTOS):
-        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _finish(plan: Plan, journal: Journal, told: Listener, command: str, report: bool) -> Result:
@@ -133,7 +120,10 @@ def _draw_missing(plan: Plan, studio: Studio, journal: Journal, told: Listener) 
         for arm in studio.arms:
             if arm not in journal.memory:
                 told.stage(f"measuring the memory of {arm}")
-                journal.remember(arm, measure_memory(plan.read, arm))
+                try:
+                    journal.remember(arm, measure_memory(plan.read, arm))
+                except MemoryUnmeasured as error:  # the pictures are there all the same
+                    told.remark(str(error))
 
 
 def _misses(journal: Journal, numbers: range, studio: Studio) -> bool:

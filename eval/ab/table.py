@@ -22,7 +22,9 @@ class Table:
     """Cases that are done in every arm, in their order.
 
     numbers: of the cases [n]; people, blocks: which of them each belongs to [n]; values: by arm and
-    metric, [n], NaN where a metric does not apply. planned_people: of the whole suite.
+    metric, [n], NaN where a metric does not apply. planned_people, planned_blocks: of the whole
+    suite. done: cases done, those among them that failed in every arm, which say nothing of how
+    the arms differ and are no rows.
     """
 
     arms: tuple[str, ...]
@@ -31,6 +33,8 @@ class Table:
     blocks: NDArray[np.intp]
     values: Mapping[tuple[str, str], Row]
     planned_people: int
+    planned_blocks: int
+    done: int
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -46,6 +50,10 @@ class Table:
             metric == key and not np.isnan(row).all() for (_, key), row in self.values.items()
         )
 
+    def planned(self, entry: Entry) -> int:
+        """How many units of the metric the whole suite has."""
+        return self.planned_blocks if entry.unit == "blocks" else self.planned_people
+
     def by_unit(self, entry: Entry, arm: str) -> Row:
         """An arm's means by person (or block), [units]; NaN where a unit has none."""
         units = self.blocks if entry.unit == "blocks" else self.people
@@ -57,18 +65,6 @@ class Table:
         pairs = self.values[arm, entry.key] - self.values[self.reference, entry.key]
         found = means_by(units, pairs)
         return np.asarray(found[~np.isnan(found)])
-
-    def first(self, count: int) -> Table:
-        """The cases of the first `count` people only."""
-        kept = self.people < count
-        return Table(
-            self.arms,
-            self.numbers[kept],
-            self.people[kept],
-            self.blocks[kept],
-            {key: row[kept] for key, row in self.values.items()},
-            self.planned_people,
-        )
 
 
 def means_by(units: NDArray[np.intp], values: Row) -> Row:
@@ -98,10 +94,10 @@ def table_of(
     found: dict[int, int] = {}
     for number in done:
         found[cases.unit_of(number)] = found.get(cases.unit_of(number), 0) + 1
-    kept = [n for n in done if found[cases.unit_of(n)] == whole[cases.unit_of(n)]]
-    block_of = {
-        number: index for index, range_ in enumerate(blocks_of(cases, block)) for number in range_
-    }
+    ended = [n for n in done if found[cases.unit_of(n)] == whole[cases.unit_of(n)]]
+    kept = [n for n in ended if not all(journal.drawn[n, arm].failure for arm in arms)]
+    blocks = blocks_of(cases, block)
+    block_of = {number: index for index, numbers in enumerate(blocks) for number in numbers}
     rows = {arm: [_values(journal, number, arm, price) for number in kept] for arm in arms}
     metrics = dict.fromkeys(key for each in rows.values() for row in each for key in row)
     values = {
@@ -116,11 +112,13 @@ def table_of(
         np.array([block_of[number] for number in kept], dtype=np.intp),
         values,
         len(whole),
+        len(blocks),
+        len(ended),
     )
 
 
 def _values(journal: Journal, number: int, arm: str, price: Price | None) -> dict[str, float]:
     costs = dict(journal.drawn[number, arm].costs)
     if price is not None and "seconds" in costs:
-        costs["cost"] = costs["seconds"] * price.device_hour / 3600
+        costs["cost"] = 1000 * costs["seconds"] * price.device_hour / 3600
     return {**journal.judged[number, arm].values, **costs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from eval.ab.catalogue import CATALOGUE
 from eval.ab.config import Gate
 from eval.ab.results import Comparison, GateLine, Metric, Overall, Verdict
 
@@ -73,10 +74,26 @@ def overall(
             lines.append(GateLine(metric=key, wanted=Verdict.NOT_WORSE, found=verdict, holds=holds))
     for key in gate.better:
         verdict = found[key].verdict if key in found else Verdict.UNDECIDED
+        if verdict is Verdict.NOT_WORSE and _may_gain(found[key]):
+            verdict = Verdict.UNDECIDED  # whether it is better, which is what was asked
         holds = verdict is Verdict.BETTER
         lines.append(GateLine(metric=key, wanted=Verdict.BETTER, found=verdict, holds=holds))
     verdict, why = _together(lines)
+    outside = [
+        key
+        for key, one in found.items()
+        if one.verdict is Verdict.WORSE and key not in {line.metric for line in lines}
+        if "." not in key
+    ]
+    if outside:
+        why += f"; outside the gate worse on {_listed(outside)}"
     return Overall(arm=arm, verdict=verdict, gate=tuple(lines), why=why)
+
+
+def _may_gain(one: Comparison) -> bool:
+    """Whether the interval leaves room for the arm to be better."""
+    known = CATALOGUE.get(one.metric)
+    return one.high > 0 if known is None or known.metric.more_is == "better" else one.low < 0
 
 
 def _together(lines: Sequence[GateLine]) -> tuple[Verdict, str]:
@@ -87,11 +104,13 @@ def _together(lines: Sequence[GateLine]) -> tuple[Verdict, str]:
     if open_:
         return Verdict.UNDECIDED, f"undecided on {_listed(open_)}"
     missed = [line.metric for line in lines if not line.holds]
-    if missed:  # not worse, where better was wanted
+    if missed:  # not worse, where better was wanted, and no better can be
         return Verdict.NOT_WORSE, f"not worse, but not better on {_listed(missed)}, as was wanted"
     better = [line.metric for line in lines if line.found is Verdict.BETTER]
+    others = [line.metric for line in lines if line.found is Verdict.NOT_WORSE]
     if any(line.wanted is Verdict.BETTER for line in lines):
-        return Verdict.BETTER, f"better on {_listed(better)}, and worse on nothing"
+        rest = f", not worse on {_listed(others)}" if others else ""
+        return Verdict.BETTER, f"better on {_listed(better)}{rest}"
     told = f"; better on {_listed(better)}" if better else ""
     return Verdict.NOT_WORSE, f"not worse on {_listed([line.metric for line in lines])}{told}"
 

@@ -13,7 +13,7 @@ Shown = pytest.CaptureFixture[str]
 ARMS = "[arms.two]\nsteps = 2\n[arms.one]\nsteps = 1\n"
 
 
-def _config(folder: Path, bundle: Path, gate: str, people: int = 3) -> Path:
+def _config(folder: Path, bundle: Path, gate: str, people: int = 8) -> Path:
     suite = f'title = "x"\n[drawn]\npeople = {people}\n'
     (folder / "suite.toml").write_text(suite, encoding="utf-8")
     file = folder / "ab.toml"
@@ -29,7 +29,7 @@ def test_a_gate_that_holds_is_0_and_the_config_alone_is_enough(
     assert run(["ab", str(file), "-o", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
     assert "one is not worse, beside two" in said
-    assert "evaluations of the denoiser" in said
+    assert "evaluations" in said
     assert (tmp_path / "run/report.html").is_file()
     assert run(["ab", "report", str(tmp_path / "run")]) == 0
 
@@ -54,7 +54,7 @@ def test_a_gate_that_does_not_is_3_and_json_tells_all(
 def test_the_gravest_arm_decides_the_exit_code(
     found: list[str], code: int, tiny_bundle: Path, tmp_path: Path, capsys: Shown
 ) -> None:
-    file = _config(tmp_path, tiny_bundle, "[gate.not_worse]\ntokens = 0\n", people=2)
+    file = _config(tmp_path, tiny_bundle, "[gate.not_worse]\ntokens = 0\n")
     run(["ab", str(file), "-o", str(tmp_path / "run"), "--json"])
     told = json.loads(capsys.readouterr().out)
     one = told["overall"][0]

@@ -46,7 +46,7 @@ function gainTold(item, arm, key) {
 // What a judge saw otherwise than asked, in the arm that is looked at.
 function mistakes(item, arm) {
   const wrong = Object.keys(item.asked).filter((head) => mistaken(item, item.drawings[arm], head));
-  return wrong.length ? make("div", { class: "mistakes" }, "✗ " + wrong.map((head) => `${headed(head)}${word("page.colon")}${called(item.drawings[arm].seen[head])}`).join(word("page.comma"))) : null;
+  return wrong.length ? make("div", { class: "mistakes" }, "✗ " + wrong.map((head) => `${headed(head)}${word("page.colon")}${word("page.saw")} ${called(item.drawings[arm].seen[head])}`).join(word("page.comma"))) : null;
 }
 function drawCases() {
   state.kept = chosen();

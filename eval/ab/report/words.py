@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -40,24 +40,33 @@ def of_result(words: Mapping[str, Mapping[str, str]], result: Result) -> dict[st
                 said[key] = obeyed.replace("{head}", known.get(f"head.{head}", head))
             said[f"note.{metric.key}"] = known.get(f"note.{metric.key}") or metric.note
         for one in result.overall:
-            said[f"because.{one.arm}"] = _reason(one, said)
+            said[f"because.{one.arm}"] = _reason(one, said, result)
         made[language] = said
     return made
 
 
-def _reason(overall: Overall, said: Mapping[str, str]) -> str:
-    """Overall.why in the language of the words, from the lines of the gate."""
+def _reason(overall: Overall, said: Mapping[str, str], result: Result) -> str:
+    """Overall.why in the language of the words, from the lines of the gate and what is outside."""
     named = overall.verdict
     kind = str(named)
     lines = [line for line in overall.gate if line.found is named]
     if named is Verdict.NOT_WORSE:
         missed = [line for line in overall.gate if not line.holds]
         kind, lines = ("not better", missed) if missed else (kind, list(overall.gate))
-    if named is Verdict.BETTER:
-        lines = [line for line in overall.gate if line.found is Verdict.BETTER]
-    titles = [said.get(f"metric.{line.metric}", line.metric) for line in lines]
-    separator = said["page.separator"]
-    return said[f"why.{kind}"].replace("{metrics}", separator.join(titles))
+    gate = {line.metric for line in overall.gate}
+    outside = [
+        one.metric
+        for one in result.comparisons
+        if one.arm == overall.arm and one.verdict is Verdict.WORSE and one.metric not in gate
+        if not result.metric(one.metric).parent
+    ]
+
+    def filled(key: str, metrics: Iterable[str]) -> str:
+        titles = [said.get(f"metric.{metric}", metric) for metric in metrics]
+        return said[f"why.{key}"].replace("{metrics}", said["page.separator"].join(titles))
+
+    told = filled(kind, [line.metric for line in lines])
+    return told + filled("outside", outside) if outside else told
 
 
 def sentences(

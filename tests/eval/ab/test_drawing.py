@@ -65,7 +65,7 @@ def test_settings_reach_the_request_and_seeds_are_the_same_in_every_arm(cases: C
 
 
 def _studio(text: str) -> Studio:
-    return Studio(parse_config(text, "it").config)
+    return Studio(parse_config(text, "it").config, 8)
 
 
 def test_what_no_engine_would_draw_is_refused_before_the_first_picture(cases: Cases) -> None:

@@ -67,7 +67,7 @@ def test_another_run_in_the_folder_is_refused_and_says_what_differs(tmp_path: Pa
     _fill(tmp_path)
     other = Header(fingerprint="b", told={"seed": "1"})
     with (
-        pytest.raises(RunDiffers, match=r"seed differ.*--fresh"),
+        pytest.raises(RunDiffers, match=r"seed differs.*--fresh"),
         Journal.opened(tmp_path, other),
     ):
         pass
@@ -80,6 +80,32 @@ def test_two_processes_never_share_a_run(tmp_path: Path) -> None:
         Journal.opened(tmp_path, HEADER),
     ):
         pass
+
+
+def test_beginning_anew_takes_the_lock_first_and_leaves_what_is_the_users(tmp_path: Path) -> None:
+    """--fresh removed the journal under a process at work, and a folder of photos called photos."""
+    _fill(tmp_path)
+    mine = tmp_path / "photos/ada.png"
+    mine.parent.mkdir()
+    mine.write_bytes(b"x")
+    with (
+        Journal.opened(tmp_path, HEADER) as held,
+        pytest.raises(RunBusy),
+        Journal.opened(tmp_path, HEADER, fresh=True),
+    ):
+        pass
+    assert (tmp_path / held.drawn[0, "x"].picture).exists()
+    with Journal.opened(tmp_path, Header(fingerprint="b", told={}), fresh=True) as journal:
+        assert not journal.drawn
+    assert not (tmp_path / "pictures").exists()
+    assert mine.exists()
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text("x", encoding="utf-8")
+    with pytest.raises(RunDiffers, match="other things"), Journal.opened(tmp_path, HEADER):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["suite.toml"]
 
 
 def test_a_folder_without_a_run_says_so(tmp_path: Path) -> None:

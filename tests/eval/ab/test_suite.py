@@ -53,6 +53,28 @@ def test_cases_of_a_person_stand_together_and_differ_in_wish_or_seed(tmp_path: P
     assert len({case.seed for case in first}) == 4
 
 
+def test_every_case_has_noise_of_its_own_and_other_noise_with_another_seed(
+    tmp_path: Path,
+) -> None:
+    """People who shared noise were one piece of evidence: arms that are the same differed."""
+    (tmp_path / "photos").mkdir()
+    for name in "abc":
+        Image.new("RGB", (64, 64), (ord(name), 9, 9)).save(tmp_path / f"photos/{name}.png")
+    text = 'title = "x"\n[photos]\nfolder = "photos"\nseeds = 2\n[[prompts]]\ntext = "old"\n'
+    for suite in (_suite(tmp_path, text), read_suite("mini-quick")):
+        seeds = [cases_of(suite, seed, 32)[number].seed for seed in range(3) for number in range(6)]
+        assert len(set(seeds)) == 18
+
+
+def test_a_photo_that_is_no_picture_is_refused_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text(template(), encoding="utf-8")
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "photos/a.png")
+    (tmp_path / "photos/b.jpg").write_bytes(b"no picture")
+    with pytest.raises(SuiteInvalid, match=r"b\.jpg"):
+        cases_of(read_suite("suite.toml", tmp_path), 0, 64)
+
+
 def test_every_value_is_asked_for(tmp_path: Path) -> None:
     suite = _suite(tmp_path, 'title = "x"\n[drawn]\npeople = 40\n')
     cases = cases_of(suite, 0, 32)

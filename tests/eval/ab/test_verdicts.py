@@ -78,6 +78,23 @@ def test_the_gate_is_as_strong_as_its_weakest_line(
     assert said.holds is holds
 
 
+def test_a_gain_that_may_still_show_is_undecided_and_one_that_cannot_is_missed() -> None:
+    """A run that stopped as soon as it was "not worse" called true gains missed."""
+    gate = Gate(not_worse={"identity": 0.01}, better=("identity",))
+    found = _found("identity", Verdict.NOT_WORSE)
+    may, cannot = (found.model_copy(update={"high": high}) for high in (0.004, -0.001))
+    assert overall("b", gate, [may], ()).verdict is Verdict.UNDECIDED
+    assert overall("b", gate, [cannot], ()).verdict is Verdict.NOT_WORSE
+
+
+def test_what_is_worse_outside_the_gate_is_said() -> None:
+    gate = Gate(not_worse={"identity": 0.01}, better=("tokens",))
+    found = [_found("identity", Verdict.NOT_WORSE), _found("tokens", Verdict.BETTER)]
+    said = overall("b", gate, [*found, _found("kid", Verdict.WORSE)], ())
+    assert said.verdict is Verdict.BETTER
+    assert said.why == "better on tokens, not worse on identity; outside the gate worse on kid"
+
+
 def test_a_gate_that_asks_for_no_gain_is_not_worse_at_best() -> None:
     gate = Gate(not_worse={"identity": 0.01})
     assert overall("b", gate, [_found("identity", Verdict.BETTER)], ()).verdict is Verdict.NOT_WORSE
@@ -103,7 +120,7 @@ def test_a_metric_that_cannot_be_had_says_what_it_needs() -> None:
     keys = {entry.key for entry in entries}
     assert "attributes.glasses" in keys
     assert not {"kid", "text_agreement", "cost"} & keys
-    assert len(left_out) == 3
+    assert len(left_out) == 2  # what nobody asked for is no lack
     with pytest.raises(MetricUnavailable, match="CLIP vision tower"):
         chosen(["kid"], frozenset({Need.CLIP}), ())
     with pytest.raises(MetricUnavailable, match="no such attribute"):
