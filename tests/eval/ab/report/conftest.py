@@ -35,7 +35,7 @@ VERDICTS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, nobody else has an event loop
 def browser() -> Iterator[Browser]:
     """The system's Chromium; none is fetched."""
     found = next((path for name in _CHROMIUM if (path := shutil.which(name))), None)
