@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from eval.files import complaint, write_whole
+
 CARD_FILE = "card.json"
 PAGE_FILE = "card.md"
 SCHEMA = 1
@@ -122,12 +124,8 @@ class Card(_Part):
 
     def write(self, directory: Path) -> Path:
         """Write card.json into a directory, whole or not at all; gives its path."""
-        directory.mkdir(parents=True, exist_ok=True)
-        path = directory / CARD_FILE
-        draft = path.with_suffix(".json.part")
-        draft.write_text(self.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
-        draft.replace(path)
-        return path
+        text = self.model_dump_json(indent=2, by_alias=True) + "\n"
+        return write_whole(directory / CARD_FILE, text)
 
 
 def read_card(path: Path) -> Card:
@@ -144,8 +142,6 @@ def read_card(path: Path) -> Card:
     try:
         return Card.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise CardInvalid(
-            f"{file} is no card of schema {SCHEMA}: {where}: {first['msg']}; measure it anew"
+            f"{file} is no card of schema {SCHEMA}: {complaint(error)}; measure it anew"
         ) from error

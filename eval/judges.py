@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from eval.files import complaint
 from models import CROP_SIZE, Bundle, BundleCorrupt, ComponentKind, align_face
 
 DESCRIPTION_FILE = "judges.toml"
@@ -165,9 +166,7 @@ def read_description(file: Path) -> JudgesDescription:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise BundleCorrupt(f"{file} cannot be read: {error}; restore it") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleCorrupt(f"{file}: {where}: {first['msg']}; correct or restore it") from error
+        raise BundleCorrupt(f"{file}: {complaint(error)}; correct or restore it") from error
 
 
 class _Network:

@@ -17,6 +17,7 @@ from scipy import stats
 
 from eval.ab.catalogue import Entry
 from eval.ab.config import Config
+from eval.ab.kernel_distance import mean_of_pairs
 from eval.ab.results import Comparison, Estimate, Look, Verdict
 from eval.ab.sequential import MINIMUM_UNITS, confidence_sequence, e_bh, e_value
 from eval.ab.statistics import (
@@ -26,6 +27,7 @@ from eval.ab.statistics import (
     one_sample,
     p_value,
     paired,
+    tally,
 )
 from eval.ab.table import Row, Table, means_by
 from eval.ab.verdicts import Judgement, of_difference, of_floor
@@ -136,33 +138,48 @@ def _found(
     values = _samples(table, entry, arm)
     if len(values) < 2:
         return None
-    sign = 1 if entry.metric.more_is == "better" else -1
-    centre = entry.margin or 0.0 if entry.metric.kind == "agreement" else 0.0
-    deviation = float(np.std(values, ddof=1))
-    said = paired(sign * (values - centre), test=entry.test)
-    planned = table.planned(entry)
-    e = e_value(values - centre, planned=planned)
-    if anytime:
-        mean, low, high = confidence_sequence(
-            values, alpha=ALPHA, planned=planned, bound=_bound(entry)
-        )
-        if entry.metric.kind == "cost" and np.ptp(values) == 0 and len(values) >= MINIMUM_UNITS:
-            low = high = mean  # an arm costs what it costs: that is no sample of anything
-        if not np.isfinite([low, high]).all():
-            return None
-    elif entry.metric.kind == "agreement":
-        mean, low, high = one_sample(values)
-    else:
-        ends = sorted((sign * said.low, sign * said.high))
-        mean, (low, high) = sign * said.mean + 0.0, (end + 0.0 for end in ends)  # no −0
-    agreement = entry.metric.kind == "agreement"
+    found = _looked_at if anytime else _at_the_end
+    return found(entry, arm, values, table.planned(entry))
+
+
+def _looked_at(entry: Entry, arm: str, values: Row, planned: int) -> _Found | None:
+    """What holds however often one has looked; None before there is an interval."""
+    mean, low, high = confidence_sequence(values, alpha=ALPHA, planned=planned, bound=_bound(entry))
+    if entry.metric.kind == "cost" and np.ptp(values) == 0 and len(values) >= MINIMUM_UNITS:
+        low = high = mean  # an arm costs what it costs: that is no sample of anything
+    if not np.isfinite([low, high]).all():
+        return None
+    centred = values - _centre(entry)
+    counted = tally(_sign(entry) * centred)
     return _Found(
-        arm, entry, mean, low, high, len(values),
-        test="none" if agreement else said.test,
-        p=None if agreement or said.test == "none" else said.p,
-        e=e, wins=said.wins, ties=said.ties, losses=said.losses, effect=said.effect,
-        deviation=deviation,
+        arm, entry, mean, low, high, len(values), "none", None, e_value(centred, planned=planned),
+        counted.wins, counted.ties, counted.losses, counted.effect, float(np.std(values, ddof=1)),
     )  # fmt: skip
+
+
+def _at_the_end(entry: Entry, arm: str, values: Row, planned: int) -> _Found:
+    """What holds where one looks once."""
+    sign, agreement = _sign(entry), entry.metric.kind == "agreement"
+    said = paired(sign * (values - _centre(entry)), test=entry.test)
+    low, high = sorted((sign * said.low, sign * said.high))
+    centre = _centre(entry)  # adding it makes 0 of −0 besides
+    return _Found(
+        arm, entry, sign * said.mean + centre, low + centre, high + centre, len(values),
+        "none" if agreement else said.test,
+        None if agreement or said.test == "none" else said.p,
+        e_value(values - centre, planned=planned),
+        said.wins, said.ties, said.losses, said.effect, float(np.std(values, ddof=1)),
+    )  # fmt: skip
+
+
+def _sign(entry: Entry) -> int:
+    """1 where more of the metric is better, else −1."""
+    return 1 if entry.metric.more_is == "better" else -1
+
+
+def _centre(entry: Entry) -> float:
+    """Where neither arm is better: no difference, or the floor of an agreement."""
+    return (entry.margin or 0.0) if entry.metric.kind == "agreement" else 0.0
 
 
 def _bound(entry: Entry) -> float | None:
@@ -183,19 +200,13 @@ def _of_sets(table: Table, entry: Entry, arm: str, distances: Distances) -> _Fou
 
     def statistic(chosen: NDArray[np.intp]) -> float:
         rows = np.concatenate([people[index] for index in chosen])
-        return mean_off_diagonal(matrix[np.ix_(rows, rows)])
+        return mean_of_pairs(matrix[np.ix_(rows, rows)])
 
     value, low, high = jackknife_difference(statistic, len(people))
     freedom = len(people) - 1
     error = (high - low) / 2 / float(stats.t.ppf(1 - ALPHA / 2, freedom))
     p = float(2 * stats.t.sf(abs(value) / error, freedom)) if error > 0 else None
     return _Found(arm, entry, value, low, high, len(people), "jackknife", p, None, deviation=0.0)
-
-
-def mean_off_diagonal(matrix: NDArray[np.float64]) -> float:
-    """Over pairs of different rows."""
-    count = len(matrix)
-    return float((matrix.sum() - np.trace(matrix)) / (count * (count - 1)))
 
 
 def differing(
@@ -230,14 +241,13 @@ def _over_families(found: Sequence[_Found], anytime: bool) -> tuple[list[bool], 
             for index, one in enumerate(found)
             if (one.entry.metric.kind == "cost") is cost and one.entry.metric.kind != "agreement"
         ]
-        tested = [index for index in family if anytime and found[index].e is not None]
-        certain = e_bh([found[index].e or 0.0 for index in tested], alpha=ALPHA)
-        for index, sure in zip(tested, certain, strict=True):
-            differs[index] = sure
-        at_once = [index for index in family if index not in tested]
-        for index, q in zip(
-            at_once, false_discovery([found[index].p for index in at_once]), strict=True
-        ):
+        if anytime:
+            certain = e_bh([found[index].e or 0.0 for index in family], alpha=ALPHA)
+            for index, sure in zip(family, certain, strict=True):
+                differs[index] = sure
+            continue
+        corrected = false_discovery([found[index].p for index in family])
+        for index, q in zip(family, corrected, strict=True):
             q_values[index], differs[index] = q, q is not None and q < ALPHA
     return differs, q_values
 
@@ -259,7 +269,6 @@ def _comparison(
     said = _judgement(one, margin, differs)
     more = None
     if said.verdict is Verdict.UNDECIDED:
-        sign = 1 if metric.more_is == "better" else -1
         if metric.kind == "set":
             more = None  # its spread is no deviation of units
         elif one.low == one.high:
@@ -267,7 +276,7 @@ def _comparison(
         elif metric.kind == "agreement":
             more = more_units(one.mean - (margin or 0.0), one.deviation, one.units, 0.0)
         else:
-            more = more_units(sign * one.mean, one.deviation, one.units, margin)
+            more = more_units(_sign(entry) * one.mean, one.deviation, one.units, margin)
     return Comparison(
         arm=one.arm, metric=entry.key, mean=one.mean, low=one.low, high=one.high, units=one.units,
         unit_name=entry.unit, test=one.test, p=one.p, q=q, e_value=one.e, wins=one.wins,
@@ -288,7 +297,7 @@ def _means(table: Table, one: _Found, distances: Distances) -> tuple[float | Non
     """Of the reference and the arm, over the cases both have."""
     entry = one.entry
     if entry.metric.kind == "set":
-        reference, arm = (mean_off_diagonal(distances[a]) for a in (table.reference, one.arm))
+        reference, arm = (mean_of_pairs(distances[a]) for a in (table.reference, one.arm))
         return reference, arm
     if entry.metric.kind == "agreement":
         return None, one.mean

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from eval.ab.arms import ArmSettings, FastArm, check_leave_out
 from eval.ab.catalogue import CATALOGUE, DEFAULT_GATE, check_known
 from eval.ab.errors import ABError, ArmsAlike, ConfigInvalid, UnknownSetting
-from eval.ab.suite import first_of
+from eval.files import complaint
 from prompting import PromptingError
 
 _NAME: Final = r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,59}$"
@@ -125,7 +125,7 @@ def parse_config(text: str, called: str, place: Path = Path(), name: str = "run"
         for arm in config.arms.values():
             check_leave_out(arm)
     except ValidationError as error:
-        raise ConfigInvalid(f"{called}: {first_of(error)}") from error
+        raise ConfigInvalid(f"{called}: {complaint(error)}") from error
     except PromptingError as error:
         raise ConfigInvalid(f"{called}: leave_out: {error}") from error
     try:

@@ -22,12 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from eval.ab.errors import JournalInvalid, RunBusy, RunDiffers
 from eval.ab.keepsakes import PHOTOS
-from eval.ab.results import RESULT_FILE, StageVisit
+from eval.ab.results import REPORT_FILE, RESULT_FILE, StageVisit
+from eval.files import write_whole
 
 JOURNAL_FILE: Final = "journal.jsonl"
 PICTURES: Final = "pictures"
 CONFIG_FILE: Final = "config.toml"
-REPORT_FILE: Final = "report.html"
 
 
 class _Line(BaseModel):
@@ -164,11 +164,7 @@ class Journal:
         if picture is not None:
             data = io.BytesIO()
             picture.save(data, "PNG", compress_level=4)
-            path = self.folder / line.picture
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".part")
-            draft.write_bytes(data.getvalue())
-            draft.replace(path)
+            write_whole(self.folder / line.picture, data.getvalue())
             digest = hashlib.sha256(data.getvalue()).hexdigest()
             line = line.model_copy(update={"sha256": digest})
         self._append(line)

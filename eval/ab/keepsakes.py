@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
 
 from eval.ab.cases import SuiteCase
+from eval.files import write_whole
 
 PHOTOS: Final = "sources"  # not "photos", which is what people call their own
 _LONGEST: Final = 512  # pixels of a side that are kept
@@ -28,9 +30,8 @@ def keep_photos(folder: Path, case: SuiteCase) -> None:
         path = folder / file
         if picture is None or path.exists():
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
         image = Image.fromarray(picture)
         image.thumbnail((_LONGEST, _LONGEST))
-        draft = path.with_suffix(".part")
-        image.save(draft, "PNG", compress_level=4)
-        draft.replace(path)
+        data = io.BytesIO()
+        image.save(data, "PNG", compress_level=4)
+        write_whole(path, data.getvalue())

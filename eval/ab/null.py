@@ -24,7 +24,7 @@ from eval.ab.journal import Journal
 from eval.ab.outcome import table_so_far
 from eval.ab.plan import plan_of
 from eval.ab.results import Verdict
-from eval.ab.run import Listener, run_ab
+from eval.ab.run import Listener, run_plan
 from eval.ab.sequential import MINIMUM_UNITS
 from eval.ab.table import Table
 from eval.metrics import share_interval
@@ -111,11 +111,12 @@ def null_ab(
     for number in range(runs):
         read = _null_config(config, folder, number)
         where = folder / f"run-{number:02d}"
-        result = run_ab(
-            read, where, _numbered(told, number, runs), command="limner ab aa", fresh=fresh
+        plan = plan_of(read)
+        result = run_plan(
+            plan, where, _numbered(told, number, runs), command="limner ab aa", fresh=fresh
         )
         arm = result.arms[0].settings
-        table, entries = _table(read, where)
+        table, entries = table_so_far(plan, Journal.read(where)), plan.entries
         tables.append(table)
         found = [
             one
@@ -180,11 +181,6 @@ def _columns(table: Table, entries: Sequence[Entry]) -> NDArray[np.float64]:
         difference = table.by_unit(entry, second) - table.by_unit(entry, first)
         made.append(np.nan_to_num(difference, nan=0.0))
     return np.stack(made, axis=1)
-
-
-def _table(read: ReadConfig, folder: Path) -> tuple[Table, tuple[Entry, ...]]:
-    plan = plan_of(read)
-    return table_so_far(plan, Journal.read(folder)), plan.entries
 
 
 def _null_config(config: Path | None, folder: Path, number: int) -> ReadConfig:

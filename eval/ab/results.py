@@ -13,7 +13,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from eval.files import complaint, write_whole
+
 RESULT_FILE = "result.json"
+REPORT_FILE = "report.html"
 SCHEMA = 1
 
 
@@ -214,12 +217,8 @@ class Result(_Part):
 
     def write(self, folder: Path) -> Path:
         """Write result.json into a folder, whole or not at all; gives its path."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / RESULT_FILE
-        draft = path.with_suffix(".json.part")
-        draft.write_text(self.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
-        draft.replace(path)
-        return path
+        text = self.model_dump_json(indent=1, by_alias=True) + "\n"
+        return write_whole(folder / RESULT_FILE, text)
 
 
 class StageVisit(_Part):
@@ -281,9 +280,7 @@ def read_result(path: Path) -> Result:
     except (OSError, UnicodeDecodeError) as error:
         raise ResultInvalid(f"{file} cannot be read: {error}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ResultInvalid(
-            f"{file} is no result of schema {SCHEMA} ({where}: {first['msg']}): "
+            f"{file} is no result of schema {SCHEMA} ({complaint(error)}): "
             "run limner ab on its config again, which keeps what was drawn"
         ) from error

@@ -44,7 +44,6 @@ def run_ab(
     *,
     command: str = "",
     fresh: bool = False,
-    report: bool = True,
 ) -> Result:
     """Draw what the folder does not hold yet, judge, compare; leave result and report there.
 
@@ -54,7 +53,14 @@ def run_ab(
     """
     told = listener or Listener()
     told.stage("opening the bundles")
-    plan = plan_of(read)
+    return run_plan(plan_of(read), folder, told, command=command, fresh=fresh)
+
+
+def run_plan(
+    plan: Plan, folder: Path, told: Listener, *, command: str = "", fresh: bool = False
+) -> Result:
+    """What run_ab does, of a run that is planned. Raises as it does."""
+    read = plan.read
     largest = max(len(block) for block in blocks_of(plan.cases, read.config.block))
     with closing(Studio(read.config, largest)) as studio:
         for number in plan.cases.of_first_person():
@@ -64,7 +70,7 @@ def run_ab(
                 told.remark(remark)
             (folder / CONFIG_FILE).write_text(read.text, encoding="utf-8")
             _draw_missing(plan, studio, journal, told)
-            return _finish(plan, journal, told, command, report)
+            return _finish(plan, journal, told, command)
 
 
 def report_ab(folder: Path, command: str = "") -> Result:
@@ -78,16 +84,15 @@ def report_ab(folder: Path, command: str = "") -> Result:
     named = read.config.model_copy(update={"name": journal.header.name})
     plan = plan_of(replace(read, config=named, place=journal.header.place))
     journal.check(plan.header)
-    return _finish(plan, journal, Listener(), command, report=True)
+    return _finish(plan, journal, Listener(), command)
 
 
-def _finish(plan: Plan, journal: Journal, told: Listener, command: str, report: bool) -> Result:
+def _finish(plan: Plan, journal: Journal, told: Listener, command: str) -> Result:
     told.stage("comparing")
     result = result_of(plan, journal, command)
     result.write(journal.folder)
-    if report:
-        told.stage("writing the report")
-        write_report(result, list(shown_cases(plan, journal)), journal.folder)
+    told.stage("writing the report")
+    write_report(result, list(shown_cases(plan, journal)), journal.folder)
     return result
 
 

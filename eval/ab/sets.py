@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from eval.ab.cases import Cases, Picture
 from eval.ab.journal import Journal
 from eval.ab.keepsakes import photo_files
+from eval.ab.kernel_distance import Matrix, terms
 from eval.ab.table import Table
-from eval.ab.vision import Vision, kernel
-
-Matrix = NDArray[np.float64]
+from eval.ab.vision import Vision
 
 
 def distances_of(journal: Journal, cases: Cases, table: Table, vision: Vision) -> dict[str, Matrix]:
@@ -31,12 +29,7 @@ def distances_of(journal: Journal, cases: Cases, table: Table, vision: Vision) -
         embedded[arm] = vision.embed(there)
     real = _wished(journal, cases, numbers)
     against = vision.embed(real) if real else embedded[table.reference]
-    own = kernel(against, against)
-    made = {}
-    for arm, values in embedded.items():
-        between = kernel(values, against)
-        made[arm] = kernel(values, values) + own - between - between.T
-    return made
+    return {arm: terms(values, against) for arm, values in embedded.items()}
 
 
 def _wished(journal: Journal, cases: Cases, numbers: list[int]) -> list[Picture]:

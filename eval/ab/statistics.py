@@ -55,6 +55,21 @@ class Paired:
     effect: float | None
 
 
+@dataclass(frozen=True)
+class Tally:
+    """Units above, at and below zero, and the standardised effect, None where all are equal."""
+
+    wins: int
+    ties: int
+    losses: int
+    effect: float | None
+
+
+def tally(differences: FloatArray) -> Tally:
+    """What `paired` counts, without its interval and its test. Raises as it does."""
+    return _tally(unit_scaled(differences, least=2)[0])
+
+
 def paired(
     differences: FloatArray, test: Test = "Wilcoxon", confidence: float = 0.95, seed: int = 0
 ) -> Paired:
@@ -67,11 +82,11 @@ def paired(
     scaled, exponent = unit_scaled(differences, least=2)
     mean, snapped = math.fsum(scaled) / len(scaled), np.round(scaled, DECIMALS)
     low, high, interval = _interval(scaled, mean, confidence, seed)
-    wins, losses = int((snapped > 0).sum()), int((snapped < 0).sum())
+    counted = _tally(scaled)
     alike = interval == "point"
     used: Literal["Wilcoxon", "sign", "none"] = test
     if alike:
-        used = "sign" if wins or losses else "none"
+        used = "sign" if counted.wins or counted.losses else "none"
     return Paired(
         units=len(scaled),
         mean=rescaled(mean, exponent),
@@ -80,10 +95,10 @@ def paired(
         interval=interval,
         test=used,
         p=_p_value(snapped, "sign" if alike else test),
-        wins=wins,
-        ties=len(scaled) - wins - losses,
-        losses=losses,
-        effect=None if alike else mean / float(np.std(np.sort(scaled), ddof=1)),
+        wins=counted.wins,
+        ties=counted.ties,
+        losses=counted.losses,
+        effect=counted.effect,
     )
 
 
@@ -183,6 +198,15 @@ def rescaled(value: float, exponent: int) -> float:
         return math.ldexp(value, exponent)
     except OverflowError:
         return math.copysign(_LARGEST, value)
+
+
+def _tally(scaled: NDArray[np.float64]) -> Tally:
+    snapped = np.round(scaled, DECIMALS)
+    wins, losses = int((snapped > 0).sum()), int((snapped < 0).sum())
+    effect = None
+    if np.ptp(scaled) >= 10.0**-DECIMALS:
+        effect = math.fsum(scaled) / len(scaled) / float(np.std(np.sort(scaled), ddof=1))
+    return Tally(wins, len(scaled) - wins - losses, losses, effect)
 
 
 def _interval(

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from eval.ab.errors import SuiteInvalid
+from eval.files import complaint
 from prompting import Attributes, PromptingError
 
 SUITES: Final = Path(__file__).with_name("suites")
@@ -134,13 +135,4 @@ def read_suite(name_or_file: str, beside: Path = Path()) -> Suite:
     except PromptingError as error:
         raise SuiteInvalid(f"{file}: {error}") from error
     except ValidationError as error:
-        raise SuiteInvalid(f"{file}: {first_of(error)}") from error
-
-
-def first_of(error: ValidationError) -> str:
-    """The first of pydantic's complaints in a line: where, and what."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    cause = first.get("ctx", {}).get("error")
-    what = str(cause) if cause is not None else first["msg"]
-    return f"{where}: {what}" if where else what
+        raise SuiteInvalid(f"{file}: {complaint(error)}") from error

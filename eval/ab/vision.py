@@ -69,22 +69,3 @@ class Vision:
 
 def _unit(values: torch.Tensor) -> NDArray[np.float32]:
     return np.asarray(torch.nn.functional.normalize(values, dim=-1).numpy(), dtype=np.float32)
-
-
-def kernel(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
-    """KID's cubic kernel of embeddings [n, d] and [m, d] (Bińkowski et al., arXiv:1801.01401).
-
-    Embeddings are of unit length here, where the paper divides the product by their width.
-    """
-    return np.asarray((one.astype(np.float64) @ other.astype(np.float64).T + 1) ** 3)
-
-
-def kid(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """KID of two sets of embeddings [n, d], case by case: the squared maximum mean discrepancy.
-
-    Unbiased over pairs of different cases: two pictures of one case show the same wish, and are no
-    independent draws. Equal sets give 0.
-    """
-    between, count = kernel(one, other), len(one)
-    whole = kernel(one, one) + kernel(other, other) - between - between.T
-    return float((whole.sum() - np.trace(whole)) / (count * (count - 1)))

@@ -15,10 +15,11 @@ from markupsafe import Markup
 from eval.ab.report.data import data_of
 from eval.ab.report.forest import Bar, bar_of
 from eval.ab.report.words import of_result, read_words, sentences
-from eval.ab.results import Case, Comparison, Metric, Overall, Result
+from eval.ab.results import REPORT_FILE, Case, Comparison, Metric, Overall, Result
 from eval.ab.verdicts import shown_number, unit_of
+from eval.files import write_whole
 
-REPORT_FILE: Final = "report.html"
+MOST_PICTURED: Final = 600  # cases whose pictures a page has: more and no phone would open it
 _HERE: Final = Path(__file__).parent
 _SCRIPTS: Final = ("base.js", "charts.js", "cases.js", "script.js")
 _GROUPS: Final = ("gate", "quality", "agreement", "set", "parts", "cost")
@@ -91,12 +92,12 @@ def render_report(
 
 
 def write_report(result: Result, cases: Sequence[Case], folder: Path) -> Path:
-    """Write the page into the run's folder, whole or not at all; gives its path."""
-    path = folder / REPORT_FILE
-    draft = path.with_suffix(".html.part")
-    draft.write_text(render_report(result, cases, folder), encoding="utf-8")
-    draft.replace(path)
-    return path
+    """Write the page into the run's folder, whole or not at all; gives its path.
+
+    Of a very large run only the cases that lost most have their pictures.
+    """
+    text = render_report(result, cases, folder, most_cases=MOST_PICTURED)
+    return write_whole(folder / REPORT_FILE, text)
 
 
 def _section(result: Result, overall: Overall) -> Section:

@@ -5,8 +5,8 @@ import pytest
 
 from eval.ab.cases import SuiteCase, cases_of
 from eval.ab.judging import NOTHING_SEEN, Jury, agreement
+from eval.ab.kernel_distance import kernel, mean_of_pairs, terms
 from eval.ab.suite import read_suite
-from eval.ab.vision import kernel, kid
 from models import choose_device, open_bundle
 
 
@@ -85,6 +85,10 @@ def test_agreement_falls_with_noise() -> None:
     values = [agreement(one, picture) for one in noisy]
     assert values[0]["psnr"] > values[1]["psnr"] > values[2]["psnr"]
     assert values[0]["ssim"] > values[1]["ssim"] > values[2]["ssim"]
+
+
+def kid(one: np.ndarray, other: np.ndarray) -> float:
+    return mean_of_pairs(terms(one, other))
 
 
 def test_kid_of_equal_sets_is_zero_and_grows_with_distance() -> None:

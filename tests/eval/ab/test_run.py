@@ -38,9 +38,9 @@ def _stopped(after: int) -> Listener:
 
 
 def _quality(result: Result) -> dict[str, object]:
-    """All that is not time."""
+    """All that is not time; to three digits, for batches round as they are composed."""
     return {
-        f"{c.arm} {c.metric}": (c.verdict, round(c.mean, 6), c.units, c.p)
+        f"{c.arm} {c.metric}": (c.verdict, round(c.mean, 3), c.units, c.p)
         for c in result.comparisons
         if result.metric(c.metric).unit != "s"
     }

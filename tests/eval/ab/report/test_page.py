@@ -1,6 +1,5 @@
 """The report opens anywhere, says the verdict first, and lets one look for the worst."""
 
-import importlib.util
 import json
 import re
 import time
@@ -12,15 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from eval.ab.report import render_report, write_report
 from eval.ab.report.words import read_words
-
-_spec = importlib.util.spec_from_file_location(
-    "report_run", Path(__file__).with_name("conftest.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-_conftest = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_conftest)
-make_run, HOSTILE = _conftest.make_run, _conftest.HOSTILE
+from tests.eval.ab.report.sample_run import HOSTILE, make_run
 
 Opened = Callable[..., Page]
 
