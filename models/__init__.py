@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from models.faces import Face, FaceAnalyser, choose_face
     from models.images import ImageSource, read_image
     from models.key_values import KeyValueLayout, KeyValues, RowConditions
+    from models.layouts import TextTower
     from models.manifest import (
         BundleDescription,
         BundleManifest,
@@ -89,6 +90,7 @@ _HOMES = {
     "faces": ("Face", "FaceAnalyser", "choose_face"),
     "images": ("ImageSource", "read_image"),
     "key_values": ("KeyValueLayout", "KeyValues", "RowConditions"),
+    "layouts": ("TextTower",),
     "manifest": (
         "BundleDescription",
         "BundleManifest",
@@ -147,6 +149,7 @@ __all__ = [
     "RowConditions",
     "SeveralFaces",
     "TextStates",
+    "TextTower",
     "TokensRejected",
     "bundle_directories",
     "choose_device",
