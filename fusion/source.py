@@ -100,6 +100,7 @@ class ModelSource(Protocol):
     @property
     def loaded(self) -> bool: ...
     def drawer(self) -> Drawer: ...
+    def release(self) -> None: ...
 
 
 # Weights never change once they are loaded, so engines of one process share them by content.
@@ -122,11 +123,7 @@ class BundleSource:
         self.digest = bundle.digest
         self.knows_identities = bundle.has(ComponentKind.IDENTITY)
         self.warnings: tuple[str, ...] = ()
-        self.analyser: Analyser | None = None
-        if bundle.has(ComponentKind.FACES):
-            place = str(bundle.path(ComponentKind.FACES).resolve())  # read when it is first used
-            kept = digest([manifest.model_dump_json(), place, str(choose_device(device))])
-            self.analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser(bundle, device))
+        self._analyser: Analyser | None = None
         known = manifest.faces.placement if manifest.faces else None
         self.placement = FacePlacement(*known) if known else None
         self.defaults = RequestDefaults(
@@ -140,24 +137,43 @@ class BundleSource:
         )
 
     @property
+    def analyser(self) -> Analyser | None:
+        """What finds faces, if the bundle has a face pack; its files are read when it is used."""
+        analyser, bundle, device = self._analyser, self._bundle, self._device
+        if analyser is None and bundle.has(ComponentKind.FACES):
+            place = str(bundle.path(ComponentKind.FACES).resolve())
+            kept = digest([bundle.manifest.model_dump_json(), place, str(choose_device(device))])
+            analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser(bundle, device))
+            self._analyser = analyser
+        return analyser
+
+    @property
     def loaded(self) -> bool:
         """Whether the models are in memory."""
         return self._drawer is not None
 
+    def release(self) -> None:
+        """Let go of the models: they leave memory with the last engine that uses them, and are
+        loaded again by the next use.
+        """
+        self._drawer = self._analyser = None
+
     def drawer(self) -> Drawer:
         """The models, loaded if need be. Raises BundleCorrupt, DeviceUnavailable."""
-        if self._drawer is None:
+        drawer = self._drawer  # another thread may release it meanwhile
+        if drawer is None:
             device = choose_device(self._device)
             dtype = choose_precision(self._precision, device)
             described = self._bundle.manifest.model_dump_json()
             kept = digest([described, str(device), str(dtype)])
-            self._drawer = _DRAWERS.get(
+            drawer = _DRAWERS.get(
                 kept,
                 lambda: Drawer.of(
                     load_components(self._bundle, device=device, precision=dtype), pack=True
                 ),
             )
-        return self._drawer
+            self._drawer = drawer
+        return drawer
 
 
 class PipelineSource:
@@ -196,6 +212,9 @@ class PipelineSource:
     def drawer(self) -> Drawer:
         """The pipeline's models."""
         return self._drawer
+
+    def release(self) -> None:
+        """Nothing: the models are the pipeline's."""
 
 
 def _auto_steps(usual: int) -> tuple[int, int]:
