@@ -15,7 +15,7 @@ import torch
 from fusion.errors import BackendUnavailable, EngineBusy, EngineClosed, FusionCancelled
 from fusion.job import Job, Occupancy, check_age, state_after, task_of
 from fusion.loop import StepLoop
-from fusion.memory import free_device_memory
+from fusion.memory import return_memory
 from fusion.ordered import in_order
 from fusion.pressure import PressurePolicy
 from fusion.progress import ENDING, Handle
@@ -265,7 +265,7 @@ class Engine:
             self._release()
             self.prompts.pool.clear()
             self.key_values.clear()
-        free_device_memory()
+        return_memory()
 
     def __enter__(self) -> Self:
         return self
