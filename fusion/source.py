@@ -203,6 +203,8 @@ class PipelineSource:
         self.warnings: tuple[str, ...] = ()
         if getattr(pipe, "safety_checker", None) is not None:
             self.warnings += ("the pipeline's safety checker was not run",)
+        if getattr(pipe, "watermark", None) is not None:
+            self.warnings += ("the pipeline's invisible watermark was not added",)
         if len(scales) > 1:
             self.warnings += (
                 "the pipeline's adapter has a scale of its own in each block; all were drawn with "
