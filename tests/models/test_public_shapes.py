@@ -4,7 +4,6 @@ SD1.5 is loaded, drawn with, unloaded and swapped, and what is wrong in its file
 gigabytes are for benchmarks/public_shapes.py; its keys and shapes are counted here.
 """
 
-import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,10 +12,10 @@ from pathlib import Path
 from weakref import ref
 
 import numpy as np
-import psutil
 import pytest
 
 from fusion import Engine, FusionRequest, Identity
+from fusion.memory import resident_bytes, return_memory
 from models import Bundle, BundleCorrupt, load_components, open_bundle
 from tests.fusion.conftest import unit
 from tests.public_shapes import (
@@ -112,23 +111,19 @@ def sharing(directory: Path, place: Path) -> Path:
     return place
 
 
-def held() -> int:
-    gc.collect()
-    return int(psutil.Process().memory_info().rss)
-
-
 class TestFullSize:
     def test_load_draw_unload_swap(self, directory: Path) -> None:
         other = sharing(directory, directory.parent / "other")
         write_weights(other / "ip-adapter" / SD15.faceid, faceid_shapes(SD15), seed=1)
         seal_public(other, SD15)
-        before = held()
+        return_memory()
+        before = resident_bytes()
         with Engine.load(directory, device="cpu", precision="bf16") as engine:
             first = engine.fuse(REQUEST)
             unet = ref(engine._source.drawer().denoiser.given.unet)
-            weights = held() - before
+            weights = resident_bytes() - before
             engine.unload()
-            left = held() - before
+            left = resident_bytes() - before
             assert unet() is None
             assert left < weights / 4, f"{left >> 20} of {weights >> 20} MiB are still held"
         assert first.images[0].size == (64, 64)
@@ -186,6 +181,7 @@ class TestFullSize:
         """A bundle to spoil, without an adapter, gone at once."""
         yield sharing(directory, directory.parent / "spoiled")
         shutil.rmtree(directory.parent / "spoiled")
+        return_memory()  # for what is tested next
 
 
 def changed(shapes: Shapes, change: Change) -> Shapes:
