@@ -19,6 +19,7 @@ from diffusers.models.embeddings import (
 from torch import Tensor, nn
 
 from cache import Digest, digest
+from models.backends.denoiser_engines import DenoiserEngines
 from models.denoiser_module import DenoiserModule, Drawn
 from models.denoiser_view import DenoiserView, Given
 from models.errors import ConditionsRejected, PipelineUnsupported
@@ -80,15 +81,22 @@ class KeyValueDenoiser:
     Thread-safe.
     """
 
-    def __init__(self, unet: UNet2DConditionModel, pack: bool = False) -> None:
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        pack: bool = False,
+        engines: DenoiserEngines | None = None,
+    ) -> None:
         """pack: prepare the convolutions once for a CPU (PackedConvolution), where that pays:
-        equal to rounding, and later changes of their weights are not seen.
+        equal to rounding, and later changes of their weights are not seen. engines: draw in eager's
+        place where there are any.
 
         Raises PipelineUnsupported for a UNet with conditions or attention of another kind.
         """
         _check_conditions(unet)
         self.unet = unet
         self._packed = pack and packing_pays(unet)
+        self.engines = engines
         self._parts = _Parts.of(unet, self._packed)  # one assignment: threads read it
         self._projections = Projections()
         self._lock = threading.Lock()
@@ -165,6 +173,10 @@ class KeyValueDenoiser:
         """As `predict`, with the deep features, from which `predict_shallow` may draw a while."""
         parts = self._ready(latents, timesteps, conditions)
         with torch.no_grad():
+            if self.engines is not None:
+                drawn = self.engines.whole(parts.module, latents, timesteps, conditions)
+                if drawn is not None:
+                    return drawn
             return parts.module.whole(
                 latents,
                 timesteps,
@@ -187,6 +199,10 @@ class KeyValueDenoiser:
                 "those of the same rows, from predict_whole"
             )
         with torch.no_grad():
+            if self.engines is not None:
+                noise = self.engines.shallow(parts.module, latents, timesteps, conditions, deep)
+                if noise is not None:
+                    return noise
             return parts.module.shallow(
                 latents,
                 timesteps,

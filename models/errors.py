@@ -6,6 +6,8 @@
     ├── ImageRejected       a picture that cannot be used
     ├── DeviceUnavailable   a device or precision this machine does not have
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
+    ├── BackendUnavailable  a backend that this version or this machine does not have
+    ├── EngineRefused       a compiled engine that is damaged, or does not draw as eager does
     ├── TokensRejected      token ids that the text encoder cannot take
     ├── ConditionsRejected  rows' conditions that fit neither each other nor the denoiser
     ├── PoolFileRejected    a saved pool of prompts that cannot be taken up again
@@ -47,6 +49,14 @@ class DeviceUnavailable(ModelsError):
 
 class PipelineUnsupported(ModelsError):
     """A diffusers pipeline, or an adapter in it, of a kind that is not drawn with here."""
+
+
+class BackendUnavailable(ModelsError):
+    """A backend that this version or this machine does not have; names what to install."""
+
+
+class EngineRefused(ModelsError):
+    """An engine that could not be built, is damaged, or does not compute what eager does."""
 
 
 class TokensRejected(ModelsError):
