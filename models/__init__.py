@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ConditionsRejected,
         DeviceUnavailable,
         FaceNotFound,
+        FacePackRejected,
         FacesError,
         FaceTooSmall,
         ImageRejected,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
         SeveralFaces,
         TokensRejected,
     )
+    from models.face_packs import FacePack, NetworkKind, PackFile, find_face_pack
+    from models.face_sources import BundleFaces, recogniser_warning
     from models.faces import Face, FaceAnalyser, choose_face
     from models.images import ImageSource, read_image
     from models.key_values import KeyValueLayout, KeyValues, RowConditions
@@ -77,6 +80,7 @@ _HOMES = {
         "ConditionsRejected",
         "DeviceUnavailable",
         "FaceNotFound",
+        "FacePackRejected",
         "FaceTooSmall",
         "FacesError",
         "ImageRejected",
@@ -86,6 +90,8 @@ _HOMES = {
         "SeveralFaces",
         "TokensRejected",
     ),
+    "face_packs": ("FacePack", "NetworkKind", "PackFile", "find_face_pack"),
+    "face_sources": ("BundleFaces", "recogniser_warning"),
     "faces": ("Face", "FaceAnalyser", "choose_face"),
     "images": ("ImageSource", "read_image"),
     "key_values": ("KeyValueLayout", "KeyValues", "RowConditions"),
@@ -125,9 +131,12 @@ __all__ = [
     "DeviceUnavailable",
     "Drawn",
     "Draws",
+    "BundleFaces",
     "Face",
     "FaceAnalyser",
     "FaceNotFound",
+    "FacePack",
+    "FacePackRejected",
     "FaceTooSmall",
     "FacesError",
     "FacesSettings",
@@ -137,6 +146,8 @@ __all__ = [
     "KeyValueLayout",
     "KeyValues",
     "ModelsError",
+    "NetworkKind",
+    "PackFile",
     "PipelineUnsupported",
     "PoolFileRejected",
     "PoolIndex",
@@ -152,6 +163,7 @@ __all__ = [
     "choose_device",
     "choose_face",
     "choose_precision",
+    "find_face_pack",
     "list_bundles",
     "load_components",
     "load_pool",
@@ -160,6 +172,7 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_pool_index",
+    "recogniser_warning",
     "release_team",
     "save_pool",
     "seal_bundle",

@@ -3,6 +3,7 @@
     ModelsError (ValueError)
     ├── BundleNotFound      no bundle of that name or at that place, or it was never fetched
     ├── BundleCorrupt       a bundle whose description or files are not what they should be
+    ├── FacePackRejected    face networks that are not there, damaged, or not FaceID's
     ├── ImageRejected       a picture that cannot be used
     ├── DeviceUnavailable   a device or precision this machine does not have
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
@@ -37,6 +38,10 @@ class BundleNotFound(ModelsError):
 
 class BundleCorrupt(ModelsError):
     """A bundle whose description or files are not what they should be; names the file."""
+
+
+class FacePackRejected(ModelsError):
+    """Face networks that are not there, damaged, or of a kind FaceID cannot use; names the file."""
 
 
 class ImageRejected(ModelsError):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
+import os
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -41,14 +44,50 @@ def quiet_libraries() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_insightface() -> Iterator[None]:
-    """Within it InsightFace loads without its prints and deprecations.
+    """Within it InsightFace and ONNX Runtime load without their prints and deprecations.
 
     Standard output is redirected for the whole process, so one thread at a time is within.
     """
-    with _LOADING, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with (
+        _LOADING,
+        _nothing_on_descriptor(1),
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         yield
+
+
+@contextlib.contextmanager
+def _nothing_on_descriptor(number: int) -> Iterator[None]:
+    """Within it, what is written to the descriptor is lost: C libraries know no sys.stdout."""
+    try:
+        kept = os.dup(number)
+    except OSError:  # closed: there is nothing to protect
+        yield
+        return
+    try:
+        _flush_everything()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+        yield
+    finally:
+        _flush_c()  # what C still holds belongs to what happened within
+        os.dup2(kept, number)
+        os.close(kept)
+
+
+def _flush_everything() -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+    _flush_c()
+
+
+def _flush_c() -> None:
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no C library by that name
+        ctypes.CDLL(None).fflush(None)
 
 
 def ignore_insightface_deprecations() -> None:
