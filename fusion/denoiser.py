@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fusion.conditioning import Conditioning
 from fusion.sampler import Row, guided, scaled_latents
-from models import KeyValueDenoiser, PipelineUnsupported, RowConditions
+from models import KeyValueDenoiser, RowConditions
 
 Processor = Any  # the IP-Adapter's attention processors share no public base
 
@@ -27,11 +27,6 @@ class RowDenoiser:
         """pack: see KeyValueDenoiser. Raises PipelineUnsupported for a UNet with conditions of
         another kind.
         """
-        if unet.config.addition_embed_type is not None:
-            raise PipelineUnsupported(
-                "this UNet takes conditions beyond text and identity (such as SDXL's sizes); "
-                "use a Stable Diffusion 1.5 pipeline"
-            )
         self.given = KeyValueDenoiser(unet, pack)
 
     def batch(self, rows: Sequence[Row], conditionings: Sequence[Conditioning]) -> RowConditions:

@@ -26,7 +26,7 @@ from fusion.settings import EngineSettings
 from fusion.shared import Shared, namespace_of
 from fusion.source import BundleSource, ModelSource, PipelineSource, check_supported
 from fusion.stages.analyse import Analyser, face_store
-from fusion.stages.condition import KeyValueStore, encode_text
+from fusion.stages.condition import KeyValueStore
 from fusion.stages.prompt import write_prompt
 from fusion.task import TaskState
 from fusion.trace import Notes
@@ -41,7 +41,7 @@ from models import (
 from prompting import PromptPlan
 
 if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
 BACKENDS: Final = ("auto", "eager")
 
@@ -100,11 +100,12 @@ class Engine:
     @classmethod
     def from_diffusers(
         cls,
-        pipe: StableDiffusionPipeline,
+        pipe: StableDiffusionPipeline | StableDiffusionXLPipeline,
         analyser: Analyser | None = None,
         settings: EngineSettings | None = None,
     ) -> Engine:
-        """An engine over a StableDiffusionPipeline, a FaceID adapter loaded or not.
+        """An engine over a StableDiffusionPipeline or StableDiffusionXLPipeline, a FaceID adapter
+        loaded or not.
 
         The pipeline is shared, not copied, and is left as it was after every request; do not use it
         while a request is drawn. analyser: needed for pictures; embeddings do without.
@@ -127,7 +128,7 @@ class Engine:
 
         Raises BundleCorrupt, DeviceUnavailable, PoolFileRejected.
         """
-        self.prompts.encoder(self._source.drawer().text_encoder)
+        self.prompts.encoders(self._source.drawer().towers)
         return self
 
     @property
@@ -162,11 +163,11 @@ class Engine:
         Raises what `resolve` raises, and PromptTooLong.
         """
         drawer, tenant = self._source.drawer(), namespace_of(namespace)
-        encoder = self.prompts.encoder(drawer.text_encoder)
+        encoders = self.prompts.encoders(drawer.towers)
         for request in requests:
             plan = self.plan(request, namespace=namespace)
             for text in (plan.prompt, plan.negative_prompt):
-                encode_text(text, drawer.tokenizer, encoder, tenant)
+                encoders.encode(text, tenant)
             yield plan
 
     def plan(

@@ -168,14 +168,14 @@ class _Groundwork:
         conditioned = condition(
             plan,
             embedding,
-            tokenizer=drawer.tokenizer,
-            encoder=shared.prompts.encoder(drawer.text_encoder),
+            encoders=shared.prompts.encoders(drawer.towers),
             denoiser=drawer.denoiser.given,
             store=shared.key_values,
             leases=self.leases,
             dtype=drawer.dtype,
             guided=resolved.guidance_scale > 1,
             identity_scale=resolved.identity_scale,
+            zeroes=drawer.zeroes and not resolved.words.negative_given and not plan.negative_prompt,
             namespace=self.namespace,
         )
         prompt = conditioned.encoded[0]
@@ -191,7 +191,15 @@ class _Groundwork:
         assert analysed.target is not None
         shape, side = self.shared.settings.mask, self.resolved.size[0]
         canvas = prepare_canvas(photos, analysed.target, square, side, shape, notes)
-        return canvas, anchor_of(canvas, drawer.vae, drawer.factor, drawer.device, drawer.dtype)
+        anchor = anchor_of(
+            canvas,
+            drawer.vae,
+            drawer.factor,
+            drawer.device,
+            drawer.dtype,
+            upcasts=drawer.upcasts,
+        )
+        return canvas, anchor
 
 
 def _load(shared: Shared) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from cache import LayoutMonitor, Namespace, PrefixPool, PromptUse, SegmentOrder, SegmentUse
-from fusion.stages.condition import padded
+from fusion.texts import TextEncoders
 from fusion.trace import Notes
-from models import PrefixCachedTextEncoder, load_pool, save_pool
+from models import TextTower
 from prompting import Layout, PromptPlan, Tokenizer, count_tokens, joined
 
 _WARMED: Final = 32  # prompts encoded ahead when the order changes
@@ -45,7 +46,7 @@ class _Traffic:
 
 
 class PromptMemory:
-    """One engine's pool, its text encoder in front of it, and the layouts in force.
+    """One engine's pool, its text encoders in front of it, and the layouts in force.
 
     A namespace has its own part of the pool, and a layout that follows its own traffic.
     """
@@ -54,7 +55,7 @@ class PromptMemory:
         self.pool = PrefixPool(settings.max_bytes, ttl_seconds=settings.ttl_seconds)
         self._settings = settings
         self._traffic: OrderedDict[Namespace, _Traffic] = OrderedDict()
-        self._encoder: PrefixCachedTextEncoder | None = None
+        self._encoders: TextEncoders | None = None
         self._lock = threading.Lock()
 
     @property
@@ -74,22 +75,27 @@ class PromptMemory:
             self._traffic.pop(namespace, None)
         return self.pool.clear(namespace)
 
-    def encoder(self, text_encoder: Any) -> PrefixCachedTextEncoder:
-        """The text encoder behind the pool. Raises PoolFileRejected for a pool to start from."""
+    def encoders(self, towers: Sequence[TextTower]) -> TextEncoders:
+        """The text encoders behind the pool. Raises PoolFileRejected for a pool to start from."""
         with self._lock:
-            if self._encoder is None or self._encoder.text_model is not text_encoder:
-                encoder = PrefixCachedTextEncoder(text_encoder, self.pool)
+            if self._encoders is None or self._encoders.towers != tuple(towers):
+                encoders = TextEncoders(towers, self.pool)
                 if self._settings.warm_from is not None:
-                    load_pool(encoder, self._settings.warm_from)
-                self._encoder = encoder
-            return self._encoder
+                    encoders.load(self._settings.warm_from)
+                self._encoders = encoders
+            return self._encoders
+
+    def release(self) -> None:
+        """Let go of the text encoders; what is remembered of them stays."""
+        with self._lock:
+            self._encoders = None
 
     def save(self, directory: Path) -> int:
-        """Write what is held of the text encoder in use, so that another engine starts warm (see
+        """Write what is held of the text encoders in use, so that another engine starts warm (see
         PromptSettings.warm_from); how many entries. Raises OSError.
         """
         with self._lock:
-            return 0 if self._encoder is None else save_pool(self._encoder, directory)
+            return 0 if self._encoders is None else self._encoders.save(directory)
 
     def drawn(
         self,
@@ -107,14 +113,13 @@ class PromptMemory:
             traffic = self._traffic_of(namespace)
             traffic.monitor.record(_use_of(plan, tokenizer), positions, reused)
             order = traffic.monitor.proposal()
-            if order is None or self._encoder is None:
+            if order is None or self._encoders is None:
                 return
             traffic.monitor.switch(order)
             traffic.layout = Layout(order=order.names, version=order.version)
             hottest = traffic.monitor.hottest(_WARMED)
             texts = [joined(use.words for use in prompt) for prompt in hottest]
-            prompts = [padded(text, tokenizer).input_ids[0] for text in texts]
-            self._encoder.warm(prompts, namespace=namespace)
+            self._encoders.warm(texts, namespace)
         notes.decided(
             f"layout {order.version}: recent prompts reuse more in the order "
             f"{', '.join(order.names)}; {len(hottest)} prompts warmed"

@@ -167,7 +167,7 @@ class Run:
         conditioning = self.ground.conditioned.conditioning
         self._drawn = drawing = Drawing(
             rows=rows,
-            conditioning=conditioning.scaled(attempt.identity_scale),
+            conditioning=conditioning.scaled(attempt.identity_scale).sized(resolved.size),
             check=self.handle.check,
             on_step=self._on_step,
             done=self._done,
@@ -180,7 +180,7 @@ class Run:
         """The pictures the loop has drawn."""
         ground, drawn = self.ground, self._recorded()
         pictures = self.visits.run(
-            Stage.DECODE, lambda notes: [decode(ground.drawer.vae, one) for one in drawn.latents]
+            Stage.DECODE, lambda notes: [self._decode(one, notes) for one in drawn.latents]
         )
         if (canvas := ground.canvas) is not None:
             heads, colour = pictures, self.shared.settings.colour
@@ -192,6 +192,10 @@ class Run:
             Candidate(pixels, row.seed, self._attempt, look)
             for pixels, row, look in zip(pictures, drawn.rows, looks, strict=True)
         ]
+
+    def _decode(self, latents: Tensor, notes: Notes | None = None) -> NDArray[np.uint8]:
+        drawer = self.ground.drawer
+        return decode(drawer.vae, latents, notes, upcasts=drawer.upcasts)
 
     def _recorded(self) -> Drawing:
         """The drawing that has left the loop, with what it took in the trace."""
@@ -236,7 +240,7 @@ class Run:
             return
         try:
             with torch.inference_mode():
-                image = Image.fromarray(decode(self.ground.drawer.vae, latents))
+                image = Image.fromarray(self._decode(latents))
         except Exception as error:  # the picture itself may still become good
             self.warnings.append(f"the preview of step {step} failed: {type(error).__name__}")
             return

@@ -19,35 +19,43 @@ from models import (
     ComponentKind,
     Components,
     FaceAnalyser,
+    TextTower,
     choose_device,
     choose_precision,
     load_components,
 )
 
-PIPELINE_STEPS = 50  # what diffusers' pipeline does when nothing is said
+PIPELINE_STEPS = 50  # what diffusers' pipelines do when nothing is said
 PIPELINE_AUTO_STEPS = (15, 30)
 AUTO_STEPS = (0.75, 1.5)  # of the steps a bundle was made for: 15 to 30 of 20
-PIPELINE_GUIDANCE_SCALE = 7.5
 PIPELINE_STRENGTH = 0.6
 
 
 @dataclass(frozen=True)
 class Drawer:
-    """Models that are loaded. factor: pixels per latent; channels: of the latents."""
+    """Models that are loaded. factor: pixels per latent; channels: of the latents. upcasts, zeroes:
+    as `Components` has them.
+    """
 
-    tokenizer: Any
-    text_encoder: Any
+    towers: tuple[TextTower, ...]
     vae: Any
     scheduler: Any
     denoiser: RowDenoiser
     device: torch.device
     factor: int
     channels: int
+    upcasts: bool = False
+    zeroes: bool = False
+
+    @property
+    def tokenizer(self) -> Any:
+        """The first text encoder's: all split words alike."""
+        return self.towers[0].tokenizer
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the latents: the text encoder's, as diffusers' pipeline has it."""
-        dtype: torch.dtype = self.text_encoder.dtype
+        """Of the latents: the last text encoder's, as diffusers' pipeline has it."""
+        dtype: torch.dtype = self.towers[-1].encoder.dtype
         return dtype
 
     @classmethod
@@ -60,14 +68,15 @@ class Drawer:
         if pack and components.device.type == "cpu":
             components.vae.to(memory_format=torch.channels_last)  # decodes faster
         return cls(
-            tokenizer=components.tokenizer,
-            text_encoder=components.text_encoder,
+            towers=components.towers,
             vae=components.vae,
             scheduler=components.scheduler,
             denoiser=RowDenoiser(components.unet, pack),
             device=components.device,
             factor=components.scale_factor,
             channels=int(components.unet.config.in_channels),
+            upcasts=components.upcasts,
+            zeroes=components.zeroes,
         )
 
 
@@ -152,7 +161,7 @@ class BundleSource:
 
 
 class PipelineSource:
-    """A StableDiffusionPipeline in memory, which stays as it is."""
+    """A pipeline of diffusers' in memory, which stays as it is."""
 
     name = "diffusers"
     digest = ""  # its weights are their owner's, who may change them at any time
@@ -169,7 +178,7 @@ class PipelineSource:
         self.defaults = RequestDefaults(
             steps=PIPELINE_STEPS,
             auto_steps=PIPELINE_AUTO_STEPS,
-            guidance_scale=PIPELINE_GUIDANCE_SCALE,
+            guidance_scale=components.layout.guidance_scale,
             identity_scale=float(*scales) if len(scales) == 1 else 1.0,
             strength=PIPELINE_STRENGTH,
             size=(side, side),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from models.faces import Face, FaceAnalyser, choose_face
     from models.images import ImageSource, read_image
     from models.key_values import KeyValueLayout, KeyValues, RowConditions
+    from models.layouts import TextTower
     from models.manifest import (
         BundleDescription,
         BundleManifest,
@@ -95,6 +96,7 @@ _HOMES = {
     "faces": ("Face", "FaceAnalyser", "choose_face"),
     "images": ("ImageSource", "read_image"),
     "key_values": ("KeyValueLayout", "KeyValues", "RowConditions"),
+    "layouts": ("TextTower",),
     "manifest": (
         "BundleDescription",
         "BundleManifest",
@@ -158,6 +160,7 @@ __all__ = [
     "RowConditions",
     "SeveralFaces",
     "TextStates",
+    "TextTower",
     "TokensRejected",
     "bundle_directories",
     "choose_device",

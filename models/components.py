@@ -1,111 +1,120 @@
-"""The callables a portrait is drawn with, loaded strictly through diffusers' and transformers' own
-classes, from a bundle or from a pipeline that someone else has loaded.
+"""The callables a portrait is drawn with, loaded through diffusers' and transformers' own classes,
+from a bundle or from a pipeline that someone else has loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from models.bundle import Bundle
 from models.errors import BundleCorrupt, PipelineUnsupported
 from models.identity import check_faceid, install_faceid, read_faceid
+from models.layouts import LAYOUTS, NAMES, STABLE_DIFFUSION, PipelineLayout, TextTower
 from models.manifest import ComponentKind
+from models.parts import Scheduler, load_part, load_scheduler, loading, read_index
 from models.precision import choose_device, choose_precision
 from models.quiet import quiet_libraries
 
 with quiet_libraries():
-    import diffusers
     from diffusers import (
         AutoencoderKL,
         AutoencoderTiny,
-        SchedulerMixin,
-        StableDiffusionPipeline,
+        DiffusionPipeline,
         UNet2DConditionModel,
     )
     from diffusers.models.embeddings import (
         IPAdapterFaceIDImageProjection,
         MultiIPAdapterImageProjection,
     )
-    from transformers import CLIPTextModel, CLIPTokenizer
-
-_LIBRARY_CLASSES = {
-    "unet": {"UNet2DConditionModel": UNet2DConditionModel},
-    "vae": {"AutoencoderTiny": AutoencoderTiny, "AutoencoderKL": AutoencoderKL},
-    "text_encoder": {"CLIPTextModel": CLIPTextModel},
-    "tokenizer": {"CLIPTokenizer": CLIPTokenizer, "CLIPTokenizerFast": CLIPTokenizer},
-}
-
-
-class Scheduler(Protocol):
-    """What a diffusers scheduler is to us: its configuration; the sampler uses the rest."""
-
-    config: Any
-
-    @classmethod
-    def from_config(cls, config: Any) -> Any: ...
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 
 @dataclass(frozen=True, eq=False)
 class Components:
     """Everything that draws, on one device and in one precision, in evaluation mode.
 
-    image_size: side in pixels of the pictures the denoiser was trained on.
-    bundle_digest: of the weights' files, where they came from a bundle.
+    towers: the text encoders; image_size: side in pixels of the pictures the denoiser was trained
+    on. zeroes: whether the negative branch is zeros where nothing is said against, as SDXL was
+    trained. bundle_digest: of the weights' files, where they came from a bundle.
     """
 
-    tokenizer: CLIPTokenizer
-    text_encoder: CLIPTextModel
+    layout: PipelineLayout
+    towers: tuple[TextTower, ...]
     unet: UNet2DConditionModel
     vae: AutoencoderTiny | AutoencoderKL
     scheduler: Scheduler
     device: torch.device
     dtype: torch.dtype
     image_size: int
+    zeroes: bool = False
     bundle_digest: str | None = None
 
     @classmethod
-    def from_pipeline(cls, pipeline: StableDiffusionPipeline) -> Components:
-        """The parts of a pipeline, shared and not copied, with FaceID if it is loaded.
+    def from_pipeline(cls, pipeline: DiffusionPipeline) -> Components:
+        """The parts of a StableDiffusionPipeline or StableDiffusionXLPipeline, shared and not
+        copied, with FaceID if it is loaded.
 
-        Raises PipelineUnsupported for another family of pipelines, for a denoiser that takes more
-        than latents (inpainting), for an adapter other than FaceID, and for several at once.
+        Raises PipelineUnsupported for another family of pipelines (a refiner among them), for a
+        denoiser that takes more than latents (inpainting), for an adapter other than FaceID, and
+        for several at once.
         """
+        layout = next(
+            (each for each in LAYOUTS if isinstance(pipeline, each.pipeline)), STABLE_DIFFUSION
+        )
+        kind = type(pipeline).__name__
         parts: dict[str, Any] = {}
-        for name, classes in _LIBRARY_CLASSES.items():
+        for name, classes in layout.parts.items():
             part = getattr(pipeline, name, None)
             if not isinstance(part, tuple(classes.values())):
                 raise PipelineUnsupported(
-                    f"{type(pipeline).__name__}.{name} is {type(part).__name__}, expected "
-                    f"{' or '.join(classes)}; give a StableDiffusionPipeline"
+                    f"{kind}.{name} is {type(part).__name__}, expected {' or '.join(classes)}; "
+                    f"give a {NAMES}"
                 )
             parts[name] = part
-        if getattr(pipeline, "text_encoder_2", None) is not None:
-            raise PipelineUnsupported(
-                f"{type(pipeline).__name__} has two text encoders; give a StableDiffusionPipeline"
-            )
-        unet = parts["unet"]
+        if len(layout.towers) == 1 and getattr(pipeline, "text_encoder_2", None) is not None:
+            raise PipelineUnsupported(f"{kind} has two text encoders; give a {NAMES}")
+        unet, towers = parts["unet"], layout.towers_of(parts)
         _check_adapter(unet)
-        if wrong := _mismatch(**parts):
+        if wrong := _mismatch(layout, towers, unet, parts["vae"]):
             raise PipelineUnsupported(
-                f"{wrong}; give a StableDiffusionPipeline that draws from text alone, not one for "
-                "inpainting or editing"
+                f"{wrong}; give a {NAMES} that draws from text alone, not one for inpainting, "
+                "editing or refining"
             )
         return cls(
-            **parts,
+            layout=layout,
+            towers=towers,
+            unet=unet,
+            vae=parts["vae"],
             scheduler=pipeline.scheduler,
             device=unet.device,
             dtype=unet.dtype,
             image_size=_sample_size(unet) * _scale_factor(parts["vae"]),
+            zeroes=layout.zeroes and bool(pipeline.config.force_zeros_for_empty_prompt),
+        )
+
+    @property
+    def tokenizer(self) -> CLIPTokenizer:
+        """The first tower's: all towers' split words alike."""
+        return self.towers[0].tokenizer
+
+    @property
+    def text_encoder(self) -> CLIPTextModel | CLIPTextModelWithProjection:
+        """The first tower's."""
+        return self.towers[0].encoder
+
+    @property
+    def upcasts(self) -> bool:
+        """Whether the autoencoder overflows in its precision, and diffusers uses float32."""
+        return (
+            self.layout.upcasts
+            and self.vae.dtype is torch.float16
+            and bool(self.vae.config.force_upcast)
         )
 
     @property
@@ -143,11 +152,11 @@ class Components:
         """A fresh scheduler of the same configuration: schedulers keep state between steps."""
         return type(self.scheduler).from_config(self.scheduler.config)
 
-    def pipeline(self) -> StableDiffusionPipeline:
+    def pipeline(self) -> DiffusionPipeline:
         """diffusers' own pipeline over the same weights, with a scheduler of its own."""
         with quiet_libraries():
-            pipeline = _assemble(
-                self.unet, self.vae, self.text_encoder, self.tokenizer, self.new_scheduler()
+            pipeline = self.layout.assemble(
+                self.towers, self.unet, self.vae, self.new_scheduler(), self.zeroes
             )
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
@@ -158,7 +167,8 @@ class Components:
 
         For a bundle it comes from the manifest; for a pipeline every weight is read once.
         """
-        content = self.bundle_digest or _weights_digest(self.text_encoder, self.unet, self.vae)
+        models = (*(tower.encoder for tower in self.towers), self.unet, self.vae)
+        content = self.bundle_digest or _weights_digest(*models)
         parts = (content, str(self.dtype), self.device.type)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -173,123 +183,67 @@ def load_components(
     chosen_device = choose_device(device)
     dtype = choose_precision(precision, chosen_device)
     root = bundle.path(ComponentKind.PIPELINE)
-    names = _class_names(root)
+    index = read_index(root)
+    layout = index.layout
     with quiet_libraries():
-        unet = _model(root, "unet", names, torch_dtype=dtype)
-        vae = _model(root, "vae", names, torch_dtype=dtype)
-        text_encoder = _model(root, "text_encoder", names, dtype=dtype)
-        with _loading(root / "tokenizer", "CLIPTokenizer"):
-            tokenizer = CLIPTokenizer.from_pretrained(root / "tokenizer", local_files_only=True)
-        scheduler = _scheduler(root, names)
-        if wrong := _mismatch(tokenizer, text_encoder, unet, vae):
+        parts = {
+            part: load_part(root / part, classes[index.classes[part]], dtype)
+            for part, classes in layout.parts.items()
+        }
+        unet, vae, towers = parts["unet"], parts["vae"], layout.towers_of(parts)
+        scheduler = load_scheduler(root, index.classes)
+        if wrong := _mismatch(layout, towers, unet, vae):
             raise BundleCorrupt(f"{root}: {wrong}; its parts do not belong together")
-        pipeline = _assemble(unet, vae, text_encoder, tokenizer, scheduler)
+        pipeline = layout.assemble(towers, unet, vae, scheduler, index.zeroes)
         if bundle.has(ComponentKind.IDENTITY):
             file = _identity_file(bundle)
-            with _loading(file, "FaceID"):
+            with loading(file, "FaceID"):
                 weights = read_faceid(file)
                 check_faceid(weights, unet)
                 install_faceid(pipeline, weights)
-    for module in (unet, vae, text_encoder):
+    for module in (unet, vae, *(tower.encoder for tower in towers)):
         module.eval().requires_grad_(False).to(chosen_device)
     return Components(
-        tokenizer=tokenizer,
-        text_encoder=text_encoder,
+        layout=layout,
+        towers=towers,
         unet=unet,
         vae=vae,
         scheduler=scheduler,
         device=unet.device,
         dtype=dtype,
         image_size=bundle.manifest.size,
+        zeroes=index.zeroes,
         bundle_digest=bundle.component_digest(ComponentKind.PIPELINE, ComponentKind.IDENTITY),
     )
 
 
-@contextmanager
-def _loading(path: Path, class_name: str) -> Iterator[None]:
-    try:
-        yield
-    except (BundleCorrupt, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        # tokenizers raises Exception itself, and a strange config.json anything at all.
-        reason = " ".join(str(error).split())[:300]
-        raise BundleCorrupt(
-            f"{path} cannot be loaded as {class_name}: {reason}; verify the bundle"
-        ) from error
-
-
-def _class_names(root: Path) -> dict[str, str]:
-    """Which class each part of the pipeline is, as model_index.json says and we allow."""
-    file = root / "model_index.json"
-    with _loading(file, "a pipeline's index"):
-        index = json.loads(file.read_text(encoding="utf-8"))
-        names = {
-            part: value[1]
-            for part, value in index.items()
-            if isinstance(value, list) and len(value) == 2 and isinstance(value[1], str)
-        }
-    for part, classes in _LIBRARY_CLASSES.items():
-        if names.get(part) not in classes:
-            raise BundleCorrupt(
-                f"{file}: {part} is {names.get(part)}, expected {' or '.join(classes)}"
-            )
-    return names
-
-
-def _model(root: Path, part: str, names: dict[str, str], **options: torch.dtype) -> Any:
-    """One model with its loading report checked: no key missing, left over or of another shape."""
-    directory, class_name = root / part, names[part]
-    with _loading(directory, class_name):
-        model, report = _LIBRARY_CLASSES[part][class_name].from_pretrained(
-            directory,
-            local_files_only=True,
-            use_safetensors=True,
-            low_cpu_mem_usage=True,
-            output_loading_info=True,
-            **options,
-        )
-    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
-        found = sorted(map(str, report.get(problem, ())))
-        if found:
-            raise BundleCorrupt(
-                f"{directory}: {len(found)} {problem.replace('_', ' ')}, the first {found[0]}; "
-                "weights and config.json do not belong together"
-            )
-    return model
-
-
-def _scheduler(root: Path, names: dict[str, str]) -> Scheduler:
-    class_name = names.get("scheduler", "")
-    found: Any = getattr(diffusers, class_name, None)
-    if not _is_scheduler(found):
-        raise BundleCorrupt(
-            f"{root / 'model_index.json'}: {class_name!r} is no diffusers scheduler"
-        )
-    with _loading(root / "scheduler", class_name):
-        scheduler: Scheduler = found.from_pretrained(root / "scheduler", local_files_only=True)
-    return scheduler
-
-
-def _is_scheduler(found: Any) -> bool:
-    return inspect.isclass(found) and issubclass(found, SchedulerMixin)
-
-
-def _mismatch(tokenizer: Any, text_encoder: Any, unet: Any, vae: Any) -> str | None:
+def _mismatch(
+    layout: PipelineLayout, towers: tuple[TextTower, ...], unet: Any, vae: Any
+) -> str | None:
     """In what the parts do not fit each other, if in anything."""
-    pairs = (
-        ("text states", text_encoder.config.hidden_size, unet.config.cross_attention_dim),
+    if unet.config.addition_embed_type != layout.added:
+        return (
+            f"the denoiser takes {unet.config.addition_embed_type} beside text, a {layout.name}'s "
+            f"{layout.added}"
+        )
+    pairs = [
+        ("text states", sum(tower.width for tower in towers), unet.config.cross_attention_dim),
         ("latent channels", vae.config.latent_channels, unet.config.in_channels),
         ("noise channels", unet.config.out_channels, unet.config.in_channels),
-    )
+    ]
+    if layout.added is not None:
+        given = 6 * unet.config.addition_time_embed_dim + towers[-1].encoder.config.projection_dim
+        needed = unet.config.projection_class_embeddings_input_dim
+        pairs.append(("pooled text and sizes", given, needed))
     for what, have, need in pairs:
         if have != need:
             return f"{what} are {have} wide, the denoiser takes {need}"
-    if len(tokenizer) > text_encoder.config.vocab_size:
-        return (
-            f"the tokenizer knows {len(tokenizer)} tokens, the text encoder "
-            f"{text_encoder.config.vocab_size}"
-        )
+    for tower in towers:
+        known = tower.encoder.config.vocab_size
+        if len(tower.tokenizer) > known:
+            return f"the tokenizer knows {len(tower.tokenizer)} tokens, the text encoder {known}"
+    if any(vae.config.get(name) is not None for name in ("latents_mean", "latents_std")):
+        return "the autoencoder's latents have a mean and deviation of their own"
     return None
 
 
@@ -300,21 +254,6 @@ def _identity_file(bundle: Bundle) -> Path:
     if len(found) != 1:
         raise BundleCorrupt(f"{directory} has {len(found)} safetensors files, expected one")
     return directory / found[0]
-
-
-def _assemble(
-    unet: Any, vae: Any, text_encoder: Any, tokenizer: Any, scheduler: Any
-) -> StableDiffusionPipeline:
-    return StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
 
 
 def _check_adapter(unet: UNet2DConditionModel) -> None:

@@ -107,6 +107,11 @@ class KeyValueDenoiser:
         return bool(self._current().view.identities)
 
     @property
+    def takes_sizes(self) -> bool:
+        """Whether rows need text_embeds and time_ids, as SDXL's do."""
+        return _is_sdxl(self.unet)
+
+    @property
     def module(self) -> DenoiserModule:
         """What `predict` calls. It shares the UNet's weights, and stays as the UNet is now."""
         return self._current().module

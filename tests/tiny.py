@@ -15,13 +15,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
@@ -38,7 +47,8 @@ from models import (
 )
 
 SIZE = 128  # pixels
-WIDTH = 32  # of the text states
+WIDTH = 32  # of one encoder's text states
+POOLED = 24  # of SDXL's pooled text
 TOKENS = 4  # identity tokens
 WORDS = """portrait of a man woman age smiling neutral surprised sad glasses beard hat earrings no
 black brown blond ginger hair red white purple orange teal shirt blue green pink yellow park beach
@@ -63,16 +73,19 @@ HEADS = {
 Array = NDArray[np.float32] | NDArray[np.int64]
 
 
-def build_tiny_bundle(directory: Path, seed: int = 0, lora: bool = False) -> Path:
+def build_tiny_bundle(
+    directory: Path, seed: int = 0, lora: bool = False, family: str = "sd15"
+) -> Path:
     """Write a sealed bundle of random weights into `directory` and give it back.
 
-    lora: the FaceID file also carries LoRA weights, as the public one does.
+    lora: the FaceID file also carries LoRA weights, as the public one does. family: sd15 or sdxl.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
-        unet = _write_pipeline(directory / "pipeline")
+        write = {"sd15": _write_pipeline, "sdxl": _write_sdxl_pipeline}[family]
+        unet = write(directory / "pipeline")
         _write_identity(directory / "ip-adapter", unet, lora)
         _write_faces(directory / "faces", rng)
         _write_clip(directory / "clip")
@@ -114,7 +127,7 @@ def _description() -> BundleDescription:
     )
 
 
-def tiny_tokenizer() -> CLIPTokenizer:
+def tiny_tokenizer(pad: str = "<|endoftext|>") -> CLIPTokenizer:
     """CLIP's byte-level BPE with a few whole words; anything else is spelled in letters."""
     letters = [*map(chr, range(33, 127)), *map(chr, range(161, 173)), *map(chr, range(174, 324))]
     tokens = letters + [f"{letter}</w>" for letter in letters]
@@ -130,24 +143,12 @@ def tiny_tokenizer() -> CLIPTokenizer:
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     for token in ("<|startoftext|>", "<|endoftext|>"):
         vocabulary[token] = len(vocabulary)
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77, pad_token=pad)
 
 
 def _write_pipeline(directory: Path) -> UNet2DConditionModel:
     tokenizer = tiny_tokenizer()
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=WIDTH,
-            intermediate_size=2 * WIDTH,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            projection_dim=WIDTH,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
+    text_encoder = CLIPTextModel(_text_config(tokenizer, WIDTH))
     unet = UNet2DConditionModel(
         sample_size=SIZE // 8,
         in_channels=4,
@@ -193,15 +194,85 @@ def _write_pipeline(directory: Path) -> UNet2DConditionModel:
     return unet
 
 
+def _text_config(tokenizer: CLIPTokenizer, projection: int, layers: int = 2) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=2 * WIDTH,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        projection_dim=projection,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def _write_sdxl_pipeline(directory: Path) -> UNet2DConditionModel:
+    """Two encoders, the second one's prompts padded with "!", and an autoencoder that upcasts."""
+    first, second = tiny_tokenizer(), tiny_tokenizer(pad="!")
+    unet = UNet2DConditionModel(
+        sample_size=SIZE // 8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
+        attention_head_dim=(2, 4),
+        cross_attention_dim=2 * WIDTH,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 2),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + POOLED,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=4,
+        latent_channels=4,
+        scaling_factor=0.13025,
+        force_upcast=True,
+    )
+    text_encoders = (
+        CLIPTextModel(_text_config(first, WIDTH)),
+        CLIPTextModelWithProjection(_text_config(second, POOLED, layers=3)),
+    )
+    pipeline = StableDiffusionXLPipeline(
+        vae=vae,
+        text_encoder=text_encoders[0],
+        text_encoder_2=text_encoders[1],
+        tokenizer=first,
+        tokenizer_2=second,
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(
+            beta_schedule="scaled_linear",
+            beta_start=0.00085,
+            beta_end=0.012,
+            timestep_spacing="leading",
+            steps_offset=1,
+        ),
+        add_watermarker=False,
+    )
+    for model in (vae, *text_encoders, unet):
+        model.half()
+    pipeline.save_pretrained(directory, safe_serialization=True)
+    return unet
+
+
 def _write_identity(directory: Path, unet: UNet2DConditionModel, lora: bool) -> None:
     directory.mkdir(exist_ok=True)
+    width = int(unet.config.cross_attention_dim)
     weights = {
         "image_proj.proj.0.weight": torch.randn(512, 512) / 512**0.5,
         "image_proj.proj.0.bias": torch.zeros(512),
-        "image_proj.proj.2.weight": torch.randn(TOKENS * WIDTH, 512) / 512**0.5,
-        "image_proj.proj.2.bias": torch.zeros(TOKENS * WIDTH),
-        "image_proj.norm.weight": torch.ones(WIDTH),
-        "image_proj.norm.bias": torch.zeros(WIDTH),
+        "image_proj.proj.2.weight": torch.randn(TOKENS * width, 512) / 512**0.5,
+        "image_proj.proj.2.bias": torch.zeros(TOKENS * width),
+        "image_proj.norm.weight": torch.ones(width),
+        "image_proj.norm.bias": torch.zeros(width),
     }
     for index, name in enumerate(unet.attn_processors):
         attention = unet.get_submodule(name.removesuffix(".processor"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,19 +20,11 @@ from cache import (
     digest_bytes,
 )
 from fusion.conditioning import Conditioning
-from models import KeyValueDenoiser, KeyValues, PrefixCachedTextEncoder, RowConditions
+from fusion.texts import Encoded, TextEncoders
+from models import KeyValueDenoiser, KeyValues, RowConditions
 from prompting import PromptPlan
 
 KeyValueStore = ConditioningStore[KeyValues]
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Text states [1, positions, width], and how many positions were computed and reused."""
-
-    states: Tensor
-    computed: int
-    reused: int
 
 
 @dataclass(frozen=True)
@@ -52,24 +43,27 @@ def condition(
     plan: PromptPlan,
     embedding: NDArray[np.float32] | None,
     *,
-    tokenizer: Any,
-    encoder: PrefixCachedTextEncoder,
+    encoders: TextEncoders,
     denoiser: KeyValueDenoiser,
     store: KeyValueStore,
     leases: ExitStack,
     dtype: torch.dtype,
     guided: bool,
     identity_scale: float,
+    zeroes: bool = False,
     namespace: Namespace = (),
 ) -> Conditioned:
-    """Keys and values of both branches' text and identity, on the encoder's device.
+    """Keys and values of both branches' text and identity, on the encoders' device.
 
     embedding: float32 [512]; None where the model knows no identities. The negative branch is made
-    only where guidance is on. leases: keeps what is used in the store until it is closed.
-    namespace: with whom what is remembered is shared.
+    only where guidance is on; zeroes: its text states are zeros, and not those of its words.
+    leases: keeps what is used in the store until it is closed. namespace: with whom what is
+    remembered is shared.
     """
-    texts = [plan.prompt, plan.negative_prompt] if guided else [plan.prompt]
-    encoded = tuple(encode_text(text, tokenizer, encoder, namespace) for text in texts)
+    encoded = [encoders.encode(plan.prompt, namespace)]
+    if guided:
+        negative = plan.negative_prompt
+        encoded.append(encoded[0].zeroed() if zeroes else encoders.encode(negative, namespace))
     projector = _Projector(denoiser, denoiser.scope(), store, namespace)
     projected = [leases.enter_context(projector.text(one.states)) for one in encoded]
     used = list(projected)
@@ -77,45 +71,24 @@ def condition(
     if embedding is not None:
         # Both branches at once: one row alone takes other kernels than diffusers' pipeline does.
         both = np.stack([np.zeros_like(embedding), embedding] if guided else [embedding])[:, None]
-        given = torch.from_numpy(both).to(device=encoder.device, dtype=dtype)
+        given = torch.from_numpy(both).to(device=encoders.device, dtype=dtype)
         pair = leases.enter_context(projector.identity(embedding, given))
         used.append(pair)
         identities = [pair.value.select([row]) for row in reversed(range(len(both)))]
     rows = [
-        RowConditions.of(text.value, identity, identity_scale)
-        for text, identity in zip(projected, identities, strict=False)
+        RowConditions.of(
+            text.value,
+            identity,
+            identity_scale,
+            text_embeds=words.pooled if denoiser.takes_sizes else None,
+        )
+        for text, identity, words in zip(projected, identities, encoded, strict=False)
     ]
     return Conditioned(
         Conditioning(positive=rows[0], negative=rows[1] if guided else None),
-        encoded,
+        tuple(encoded),
         projections_computed=sum(one.value.rows for one in used if not one.reused),
         projections_reused=sum(one.value.rows for one in used if one.reused),
-    )
-
-
-def encode_text(
-    text: str, tokenizer: Any, encoder: PrefixCachedTextEncoder, namespace: Namespace = ()
-) -> Encoded:
-    """The states of a prompt padded to the encoder's positions."""
-    tokens = padded(text, tokenizer)
-    model = encoder.text_model
-    # Only text encoders that were trained with a padding mask are given one, as in diffusers; what
-    # a mask hides depends on the prompt's end, so beginnings are not shared.
-    if getattr(model.config, "use_attention_mask", False):
-        ids, mask = tokens.input_ids.to(encoder.device), tokens.attention_mask.to(encoder.device)
-        return Encoded(model(ids, attention_mask=mask)[0], ids.numel(), 0)
-    states = encoder.encode(tokens.input_ids, namespace=namespace)
-    return Encoded(states.hidden, states.positions_computed, states.positions_reused)
-
-
-def padded(text: str, tokenizer: Any) -> Any:
-    """input_ids and attention_mask [1, positions], as diffusers' pipelines pad a prompt."""
-    return tokenizer(
-        text,
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
     )
 
 

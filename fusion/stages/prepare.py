@@ -15,7 +15,7 @@ from fusion.placement import Square
 from fusion.resolved import ResolvedRequest
 from fusion.sampler import Anchor, Row, scheduler_like, start_row
 from fusion.stages.compose import Canvas
-from fusion.stages.decode import to_image
+from fusion.stages.decode import in_float32, to_image
 from fusion.stages.photos import Photos
 from fusion.trace import Notes
 from models import Face
@@ -60,9 +60,19 @@ def prepare_canvas(
 
 
 def anchor_of(
-    canvas: Canvas, vae: Any, factor: int, device: torch.device, dtype: torch.dtype
+    canvas: Canvas,
+    vae: Any,
+    factor: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    upcasts: bool = False,
 ) -> Anchor:
-    """The square as latents, and which of them may change. factor: pixels per latent."""
+    """The square as latents, and which of them may change. factor: pixels per latent; upcasts: the
+    autoencoder overflows in its own precision (see `decode`).
+    """
+    if upcasts:
+        vae = in_float32(vae, device)
     image = to_image(canvas.picture(), device, vae.dtype)
     latents = encode(vae, image).to(dtype)
     free = torch.from_numpy(latent_mask(canvas.mask(canvas.side), factor))

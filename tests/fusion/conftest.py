@@ -20,11 +20,12 @@ from fusion.drawing import Drawing
 from fusion.loop import StepLoop
 from fusion.sampler import Row
 from fusion.stages.condition import condition
+from fusion.texts import TextEncoders
 from models import (
+    Components,
     Face,
     FacesSettings,
     KeyValueDenoiser,
-    PrefixCachedTextEncoder,
     load_components,
     open_bundle,
 )
@@ -61,8 +62,7 @@ def conditioning_of(pipe: StableDiffusionPipeline, prompt: str, seed: int) -> Co
         return condition(
             plan,
             unit(seed),
-            tokenizer=pipe.tokenizer,
-            encoder=PrefixCachedTextEncoder(pipe.text_encoder, PrefixPool(1 << 20)),
+            encoders=TextEncoders(Components.from_pipeline(pipe).towers, PrefixPool(1 << 20)),
             denoiser=KeyValueDenoiser(pipe.unet),
             store=ConditioningStore(1 << 20),
             leases=leases,
