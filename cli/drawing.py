@@ -23,18 +23,33 @@ _DOING = {
 }
 
 
-def load_engine(bundle: str, device: str = "auto", cache: Path | None = None) -> "Engine":
+def load_engine(
+    bundle: str,
+    device: str = "auto",
+    cache: Path | None = None,
+    *,
+    precision: str = "auto",
+    backend: str = "auto",
+    face_pack: str | None = None,
+) -> "Engine":
     """The engine of a bundle; a display says what takes the first seconds.
 
     The models themselves are loaded with the first request. cache: a folder of prompts encoded
-    before, to start from.
+    before, to start from. The others as `Engine.load` takes them.
     """
     with progress() as bar:
         bar.add_task("starting", total=None)
         from fusion import Engine, EngineSettings, PromptSettings
 
         settings = EngineSettings(prompts=PromptSettings(warm_from=cache))
-        return Engine.load(bundle, device=device, settings=settings)
+        return Engine.load(
+            bundle,
+            device=device,
+            precision=precision,
+            backend=backend,
+            settings=settings,
+            face_pack=face_pack,
+        )
 
 
 def draw_request(engine: "Engine", request: "FusionRequest") -> "FusionResult":

@@ -15,6 +15,7 @@ from cli import (
     ab,
     bench,
     cache,
+    compiling,
     demo,
     faces,
     fuse,
@@ -50,6 +51,7 @@ serve.register(app)
 keys.register(app)
 models.register(app)
 train.register(app)
+compiling.register(app)
 bench.register(app)
 ab.register(app)
 demo.register(app)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fusion.colour import ColourMatch
+    from fusion.compiling import compile_bundle
     from fusion.complexity import StepSettings
     from fusion.engine import Engine
     from fusion.errors import (
-        BackendUnavailable,
         DrawingFailed,
         EngineBusy,
         EngineClosed,
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "colour": ("ColourMatch",),
+    "compiling": ("compile_bundle",),
     "complexity": ("StepSettings",),
     "engine": ("Engine",),
     "errors": (
-        "BackendUnavailable",
         "DrawingFailed",
         "EngineBusy",
         "EngineClosed",
@@ -88,7 +88,6 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "BackendUnavailable",
     "ColourMatch",
     "DEFAULT_RECOVERY",
     "DrawingFailed",
@@ -137,6 +136,7 @@ __all__ = [
     "Trace",
     "Unsupported",
     "Usage",
+    "compile_bundle",
     "encode",
     "read_labels",
     "resolve",

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 
-from fusion.errors import BackendUnavailable, EngineBusy, EngineClosed, FusionCancelled
+from fusion.backends import check_backend
+from fusion.errors import EngineBusy, EngineClosed, FusionCancelled
 from fusion.job import Job, Occupancy, check_age, state_after, task_of
 from fusion.loop import StepLoop
 from fusion.pressure import PressurePolicy
@@ -42,8 +43,6 @@ from prompting import PromptPlan
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-
-BACKENDS: Final = ("auto", "eager")
 
 
 class Engine:
@@ -83,19 +82,21 @@ class Engine:
         precision: str | torch.dtype = "auto",
         backend: str = "auto",
         settings: EngineSettings | None = None,
+        face_pack: str | Path | None = None,
     ) -> Engine:
         """An engine over a bundle, by its name or directory; the models are loaded on first use.
 
+        backend: "auto" draws by the engines that `limner compile` has built, eager where there are
+        none; another name builds what is missing for the bundle's own size on first use. face_pack:
+        an InsightFace pack's name or folder, in the place of the bundle's own.
         Every file is read once and compared with the manifest's sha256.
-        Raises BackendUnavailable, DeviceUnavailable, BundleNotFound, BundleCorrupt.
+        Raises BackendUnavailable, DeviceUnavailable, BundleNotFound, BundleCorrupt,
+        FacePackRejected.
         """
-        if backend not in BACKENDS:
-            raise BackendUnavailable(
-                f"backend {backend!r} is not available: give one of {', '.join(BACKENDS)}"
-            )
-        choose_precision(precision, choose_device(device))  # refused now, not on first use
+        where = choose_device(device)
+        check_backend(backend, where, choose_precision(precision, where))  # now, not on first use
         bundle = open_bundle(name_or_directory, verify=True)
-        return cls(BundleSource(bundle, device, precision), settings)
+        return cls(BundleSource(bundle, device, precision, backend, face_pack), settings)
 
     @classmethod
     def from_diffusers(

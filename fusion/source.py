@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import torch
 
 from cache import OnceEach, digest
+from fusion.backends import AUTO, EAGER, DrawerBackend
 from fusion.denoiser import RowDenoiser, identity_processors
 from fusion.errors import FaceAnalysisMissing, IdentityUnsupported, InvalidRequest
 from fusion.placement import FacePlacement
@@ -22,7 +24,10 @@ from models import (
     TextTower,
     choose_device,
     choose_precision,
+    engines_root,
+    find_face_pack,
     load_components,
+    recogniser_warning,
 )
 
 PIPELINE_STEPS = 50  # what diffusers' pipelines do when nothing is said
@@ -46,6 +51,7 @@ class Drawer:
     channels: int
     upcasts: bool = False
     zeroes: bool = False
+    backend: DrawerBackend = field(default_factory=lambda: DrawerBackend(EAGER))
 
     @property
     def tokenizer(self) -> Any:
@@ -59,24 +65,30 @@ class Drawer:
         return dtype
 
     @classmethod
-    def of(cls, components: Components, pack: bool = False) -> Drawer:
+    def of(
+        cls, components: Components, pack: bool = False, backend: DrawerBackend | None = None
+    ) -> Drawer:
         """pack: lay weights out for this device where that is faster (see KeyValueDenoiser); only
-        for models that are the drawer's own. Equal to rounding.
+        for models that are the drawer's own. Equal to rounding. backend: without, eager.
 
         Raises PipelineUnsupported.
         """
-        if pack and components.device.type == "cpu":
+        if pack:
             components.vae.to(memory_format=torch.channels_last)  # decodes faster
+            if components.device.type == "cuda":
+                components.unet.to(memory_format=torch.channels_last)
+        backend = backend or DrawerBackend(EAGER)
         return cls(
             towers=components.towers,
             vae=components.vae,
             scheduler=components.scheduler,
-            denoiser=RowDenoiser(components.unet, pack),
+            denoiser=RowDenoiser(components.unet, pack, backend.denoiser),
             device=components.device,
             factor=components.scale_factor,
             channels=int(components.unet.config.in_channels),
             upcasts=components.upcasts,
             zeroes=components.zeroes,
+            backend=backend,
         )
 
 
@@ -111,11 +123,21 @@ class BundleSource:
     """A bundle: its description at once, its models on first use, once in a process."""
 
     def __init__(
-        self, bundle: Bundle, device: str | torch.device, precision: str | torch.dtype
+        self,
+        bundle: Bundle,
+        device: str | torch.device,
+        precision: str | torch.dtype,
+        backend: str = AUTO,
+        face_pack: str | Path | None = None,
     ) -> None:
+        """face_pack: an InsightFace pack's name or folder, in the place of the bundle's own.
+
+        Raises FacePackRejected.
+        """
         self._bundle = bundle
         self._device = device
         self._precision = precision
+        self._backend = backend
         self._drawer: Drawer | None = None
         manifest = bundle.manifest
         self.name = bundle.name
@@ -123,7 +145,15 @@ class BundleSource:
         self.knows_identities = bundle.has(ComponentKind.IDENTITY)
         self.warnings: tuple[str, ...] = ()
         self.analyser: Analyser | None = None
-        if bundle.has(ComponentKind.FACES):
+        if face_pack is not None:
+            pack = find_face_pack(face_pack)
+            kept = digest(
+                [pack.digest, pack.settings.model_dump_json(), str(choose_device(device))]
+            )
+            self.analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser.of_pack(pack, device=device))
+            if said := recogniser_warning(pack, bundle):
+                self.warnings += (said,)
+        elif bundle.has(ComponentKind.FACES):
             place = str(bundle.path(ComponentKind.FACES).resolve())  # read when it is first used
             kept = digest([manifest.model_dump_json(), place, str(choose_device(device))])
             self.analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser(bundle, device))
@@ -150,14 +180,16 @@ class BundleSource:
             device = choose_device(self._device)
             dtype = choose_precision(self._precision, device)
             described = self._bundle.manifest.model_dump_json()
-            kept = digest([described, str(device), str(dtype)])
-            self._drawer = _DRAWERS.get(
-                kept,
-                lambda: Drawer.of(
-                    load_components(self._bundle, device=device, precision=dtype), pack=True
-                ),
-            )
+            kept = digest([described, str(device), str(dtype), self._backend, str(engines_root())])
+            self._drawer = _DRAWERS.get(kept, lambda: self._load(device, dtype))
         return self._drawer
+
+    def _load(self, device: torch.device, dtype: torch.dtype) -> Drawer:
+        components = load_components(self._bundle, device=device, precision=dtype)
+        drawer = Drawer.of(components, pack=True, backend=DrawerBackend(self._backend))
+        side = components.image_size // drawer.factor
+        drawer.backend.build(drawer.denoiser.given, drawer.vae, (side, side), self.name)
+        return drawer
 
 
 class PipelineSource:

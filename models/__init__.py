@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from models.alignment import CROP_LANDMARKS, CROP_SIZE, align_face
+    from models.backends.backend import BACKENDS, Runner, backend_named
+    from models.backends.build import build_engines, example_rows
+    from models.backends.denoiser_engines import DenoiserEngines
+    from models.backends.engines import Engines
+    from models.backends.graph import decoder_graph
+    from models.backends.store import EngineEntry, EngineStore, engines_root
     from models.bundle import (
         Bundle,
         bundle_directories,
@@ -24,10 +30,12 @@ if TYPE_CHECKING:
     from models.denoiser import KeyValueDenoiser, Projections
     from models.denoiser_module import DenoiserModule, Drawn
     from models.errors import (
+        BackendUnavailable,
         BundleCorrupt,
         BundleNotFound,
         ConditionsRejected,
         DeviceUnavailable,
+        EngineRefused,
         FaceNotFound,
         FacePackRejected,
         FacesError,
@@ -63,6 +71,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "alignment": ("CROP_LANDMARKS", "CROP_SIZE", "align_face"),
+    "backends.backend": ("BACKENDS", "Runner", "backend_named"),
+    "backends.build": ("build_engines", "example_rows"),
+    "backends.denoiser_engines": ("DenoiserEngines",),
+    "backends.engines": ("Engines",),
+    "backends.graph": ("decoder_graph",),
+    "backends.store": ("EngineEntry", "EngineStore", "engines_root"),
     "bundle": (
         "Bundle",
         "bundle_directories",
@@ -76,10 +90,12 @@ _HOMES = {
     "denoiser": ("KeyValueDenoiser", "Projections"),
     "denoiser_module": ("DenoiserModule", "Drawn"),
     "errors": (
+        "BackendUnavailable",
         "BundleCorrupt",
         "BundleNotFound",
         "ConditionsRejected",
         "DeviceUnavailable",
+        "EngineRefused",
         "FaceNotFound",
         "FacePackRejected",
         "FaceTooSmall",
@@ -119,6 +135,8 @@ __all__ = [
     "CROP_LANDMARKS",
     "CROP_SIZE",
     "align_face",
+    "BACKENDS",
+    "BackendUnavailable",
     "Bundle",
     "BundleCorrupt",
     "BundleDescription",
@@ -129,11 +147,16 @@ __all__ = [
     "Components",
     "ConditionsRejected",
     "Defaults",
+    "DenoiserEngines",
     "DenoiserModule",
     "DeviceUnavailable",
     "Drawn",
     "Draws",
     "BundleFaces",
+    "EngineEntry",
+    "EngineRefused",
+    "EngineStore",
+    "Engines",
     "Face",
     "FaceAnalyser",
     "FaceNotFound",
@@ -158,14 +181,20 @@ __all__ = [
     "Projections",
     "PromptStates",
     "RowConditions",
+    "Runner",
     "SeveralFaces",
     "TextStates",
     "TextTower",
     "TokensRejected",
+    "backend_named",
+    "build_engines",
     "bundle_directories",
     "choose_device",
     "choose_face",
     "choose_precision",
+    "decoder_graph",
+    "engines_root",
+    "example_rows",
     "find_face_pack",
     "list_bundles",
     "load_components",

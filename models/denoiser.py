@@ -66,7 +66,7 @@ class _Parts:
                 torch.zeros(rows, config.in_channels, height, width),
                 torch.zeros(rows, dtype=torch.long),
                 torch.zeros(rows, 1, self.view.layout.width),
-                text_embeds=_blank_text_embeds(unet, rows),
+                text_embeds=blank_text_embeds(unet, rows),
                 time_ids=torch.zeros(rows, 6) if _is_sdxl(unet) else None,
             )
 
@@ -311,7 +311,7 @@ def _is_sdxl(unet: UNet2DConditionModel) -> bool:
     return bool(unet.config.addition_embed_type == "text_time")
 
 
-def _blank_text_embeds(unet: UNet2DConditionModel, rows: int) -> Tensor | None:
+def blank_text_embeds(unet: UNet2DConditionModel, rows: int) -> Tensor | None:
     if not _is_sdxl(unet):
         return None
     config: Any = unet.config

@@ -18,6 +18,7 @@ EAGER: Final = "eager"
 AUTO: Final = "auto"
 # Of several engines that were built, "auto" takes the first.
 BUILT: Final = ("tensorrt", "compiled", "onnx-tensorrt", "onnx")
+BACKENDS: Final = (AUTO, EAGER, *sorted(BUILT))
 
 
 class Backend(Protocol):
@@ -67,5 +68,6 @@ def backend_named(name: str) -> Backend:
 
 def unknown(name: str) -> BackendUnavailable:
     """The error for a name that no backend has."""
-    known = ", ".join((AUTO, EAGER, *sorted(BUILT)))
-    return BackendUnavailable(f"backend {name!r} is not available: give one of {known}")
+    return BackendUnavailable(
+        f"backend {name!r} is not available: give one of {', '.join(BACKENDS)}"
+    )

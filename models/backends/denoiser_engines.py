@@ -30,8 +30,12 @@ class DenoiserEngines:
     def found(self, module: DenoiserModule, latents: Tensor, conditions: RowConditions) -> Found:
         """What draws whole steps of such rows."""
         self._of(module)
+        height, width = latents.shape[2:]
         return self._whole.find(
-            _size(latents, conditions), lambda: _graphs(module, latents, conditions)[0]
+            int(height),
+            int(width),
+            lambda: _graphs(module, latents, conditions)[0],
+            _kind(latents, conditions),
         )
 
     def whole(
@@ -58,8 +62,12 @@ class DenoiserEngines:
     ) -> Tensor | None:
         """A step of the fast mode by an engine; None where there is none for this size."""
         self._of(module)
+        height, width = latents.shape[2:]
         found = self._shallow.find(
-            _size(latents, conditions), lambda: _graphs(module, latents, conditions)[1]
+            int(height),
+            int(width),
+            lambda: _graphs(module, latents, conditions)[1],
+            _kind(latents, conditions),
         )
         if found.runner is None:
             return None
@@ -110,10 +118,10 @@ def _graphs(
         return denoiser_graphs(module, latents[rows], conditions.select(rows))
 
 
-def _size(latents: Tensor, conditions: RowConditions) -> tuple[object, ...]:
+def _kind(latents: Tensor, conditions: RowConditions) -> tuple[object, ...]:
     identity = conditions.identity
     return (
-        tuple(latents.shape[1:]),
+        latents.shape[1],
         conditions.text.tokens,
         None if identity is None else identity.tokens,
         conditions.text_embeds is None,

@@ -122,15 +122,23 @@ class Engines:
         self._found: dict[object, Found] = {}
         self._lock = threading.Lock()
 
-    def find(self, size: object, graph: Callable[[], Graph]) -> Found:
-        """The engine for a size (any key). graph: made when it is looked for, once."""
-        found = self._found.get(size)
+    def find(
+        self, height: int, width: int, graph: Callable[[], Graph], other: object = None
+    ) -> Found:
+        """The engine for latents of this size, and of whatever `other` tells apart.
+
+        graph: made when it is looked for, once, where the store has engines of this size at all.
+        """
+        key = (height, width, other)
+        found = self._found.get(key)
         if found is None:
             with self._lock:
-                found = self._found.get(size)
+                found = self._found.get(key)
                 if found is None:
-                    found = find_engine(graph(), self.choice, self._store)
-                    self._found[size] = found
+                    found = Found("eager", None)
+                    if self._store.has_size(height, width):
+                        found = find_engine(graph(), self.choice, self._store)
+                    self._found[key] = found
         return found
 
     def forget(self) -> None:

@@ -61,7 +61,7 @@ class EngineStore:
 
     def __init__(self, root: Path | None = None) -> None:
         """root: without, $LIMNER_ENGINES, else limner/engines in the user's cache directory."""
-        self.root = root or _default_root()
+        self.root = root or engines_root()
 
     def folder(self, key: Digest) -> Path:
         """Where the engine of that digest lies, or would."""
@@ -127,6 +127,11 @@ class EngineStore:
                 continue  # of another version, or broken: `remove` by hand
         return tuple(sorted(found, key=_order))
 
+    def has_size(self, height: int, width: int) -> bool:
+        """Whether any engine is for latents of this size."""
+        records = (entry.record for entry in self.entries())
+        return any((one.height, one.width) == (height, width) for one in records)
+
     def remove(self, entry: EngineEntry) -> None:
         """Forget an engine."""
         shutil.rmtree(entry.folder)
@@ -186,7 +191,8 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _default_root() -> Path:
+def engines_root() -> Path:
+    """Where engines are kept: $LIMNER_ENGINES, else limner/engines in the user's cache folder."""
     if named := os.environ.get("LIMNER_ENGINES"):
         return Path(os.path.expanduser(named))
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
