@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import JsonOption, examples
+from cli.options import JsonOption, PrecisionOption, examples
 
 if TYPE_CHECKING:
     from models import EngineEntry
@@ -33,7 +33,7 @@ def compile_(
         typer.Option(metavar="WxH,…", help="Sizes of portraits; without: the bundle's own."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    precision: PrecisionOption = "auto",
     list_: Annotated[bool, typer.Option("--list", help="List what is built already.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Forget a bundle's engines.")] = False,
     as_json: JsonOption = False,

@@ -8,8 +8,11 @@ import typer
 
 from cli.errors import OptionRejected
 from cli.options import (
+    BackendOption,
     BundleOption,
+    FacePackOption,
     JsonOption,
+    PrecisionOption,
     SettingsOption,
     TextOption,
     WeightedPhoto,
@@ -93,6 +96,9 @@ def fuse(
     ] = None,
     bundle: BundleOption = "mini",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: PrecisionOption = "auto",
+    backend: BackendOption = "auto",
+    faces_pack: FacePackOption = None,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -137,7 +143,9 @@ def fuse(
         min_identity=min_identity,
         mode="fast" if fast else "exact",
     )
-    engine = load_engine(bundle, device, cache)
+    engine = load_engine(
+        bundle, device, cache, precision=precision, backend=backend, face_pack=faces_pack
+    )
     result = draw_request(engine, request)
     write_all({path: portrait_writer(result, index) for index, path in enumerate(paths)})
     if as_json:

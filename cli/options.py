@@ -28,6 +28,20 @@ SettingsOption = Annotated[
 TextOption = Annotated[
     str | None, typer.Option("--text", "-t", metavar="WORDS", help="Free words about the portrait.")
 ]
+PrecisionOption = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        help="auto: what `limner compile` has built, else eager. By name: compiled, onnx, tensorrt "
+        "…, built on first use."
+    ),
+]
+FacePackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--faces-pack", metavar="NAME", help="An InsightFace pack's name or folder for the photos."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of words.")]
 
 

@@ -16,6 +16,8 @@ from fusion.backends import check_backend
 from fusion.errors import EngineBusy, EngineClosed, FusionCancelled
 from fusion.job import Job, Occupancy, check_age, state_after, task_of
 from fusion.loop import StepLoop
+from fusion.memory import free_device_memory
+from fusion.ordered import in_order
 from fusion.pressure import PressurePolicy
 from fusion.progress import ENDING, Handle
 from fusion.prompt_memory import PromptMemory
@@ -218,28 +220,7 @@ class Engine:
         Raises what `fuse` raises, for the first that fails; those after it are cancelled, as they
         are when the iteration is given up.
         """
-        handles: deque[Handle] = deque()
-        refused: Exception | None = None
-        try:
-            for request in requests:
-                try:
-                    handles.append(self._enqueue(request, namespace, None, wait=True))
-                except Exception as error:
-                    refused = error  # those before it come first
-                    break
-                while handles[0].done():
-                    yield handles[0].result()
-                    handles.popleft()
-                    if not handles:
-                        break
-            while handles:
-                yield handles[0].result()
-                handles.popleft()
-            if refused is not None:
-                raise refused
-        finally:
-            for handle in handles:
-                handle.cancel()
+        return in_order(requests, lambda one: self._enqueue(one, namespace, None, wait=True))
 
     def submit(
         self, request: FusionRequest, *, namespace: str = "", task_id: str | None = None
@@ -269,6 +250,23 @@ class Engine:
             self._changed.wait_for(lambda: not self._waiting and not self._active)
         for worker in workers:
             worker.join()
+        self._release()
+
+    def unload(self) -> None:
+        """Give the models back, with what is remembered of words and faces in their memory; the
+        next request loads them again. Waits for the requests there are.
+
+        The models themselves leave memory with the last engine that uses them; those of a pipeline
+        are its owner's. Raises EngineBusy where a request's own thread asks.
+        """
+        if any(worker.is_current for worker in (self._preparer, self._loop, self._finisher)):
+            raise EngineBusy("a request is being told of: unload from another thread")
+        with self._changed:  # nothing begins meanwhile
+            self._changed.wait_for(lambda: not self._waiting and not self._active)
+            self._release()
+            self.prompts.pool.clear()
+            self.key_values.clear()
+        free_device_memory()
 
     def __enter__(self) -> Self:
         return self
@@ -301,6 +299,10 @@ class Engine:
             self._waiting.append(job)
         release_team()  # of who asks: the loop is to have the only one
         return handle
+
+    def _release(self) -> None:
+        self._source.release()
+        self.prompts.release()
 
     def _full(self) -> bool:
         return len(self._waiting) >= self._settings.capacity

@@ -112,6 +112,7 @@ class ModelSource(Protocol):
     @property
     def loaded(self) -> bool: ...
     def drawer(self) -> Drawer: ...
+    def release(self) -> None: ...
 
 
 # Weights never change once they are loaded, so engines of one process share them by content.
@@ -144,19 +145,10 @@ class BundleSource:
         self.digest = bundle.digest
         self.knows_identities = bundle.has(ComponentKind.IDENTITY)
         self.warnings: tuple[str, ...] = ()
-        self.analyser: Analyser | None = None
-        if face_pack is not None:
-            pack = find_face_pack(face_pack)
-            kept = digest(
-                [pack.digest, pack.settings.model_dump_json(), str(choose_device(device))]
-            )
-            self.analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser.of_pack(pack, device=device))
-            if said := recogniser_warning(pack, bundle):
-                self.warnings += (said,)
-        elif bundle.has(ComponentKind.FACES):
-            place = str(bundle.path(ComponentKind.FACES).resolve())  # read when it is first used
-            kept = digest([manifest.model_dump_json(), place, str(choose_device(device))])
-            self.analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser(bundle, device))
+        self._analyser: Analyser | None = None
+        self._pack = None if face_pack is None else find_face_pack(face_pack)
+        if self._pack is not None and (said := recogniser_warning(self._pack, bundle)):
+            self.warnings += (said,)
         known = manifest.faces.placement if manifest.faces else None
         self.placement = FacePlacement(*known) if known else None
         self.defaults = RequestDefaults(
@@ -170,19 +162,44 @@ class BundleSource:
         )
 
     @property
+    def analyser(self) -> Analyser | None:
+        """What finds faces, if there is a face pack; its files are read when it is used."""
+        analyser, bundle, pack = self._analyser, self._bundle, self._pack
+        device = str(choose_device(self._device))
+        if analyser is not None:
+            return analyser
+        if pack is not None:
+            kept = digest([pack.digest, pack.settings.model_dump_json(), device])
+            analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser.of_pack(pack, device=device))
+        elif bundle.has(ComponentKind.FACES):
+            place = str(bundle.path(ComponentKind.FACES).resolve())
+            kept = digest([bundle.manifest.model_dump_json(), place, device])
+            analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser(bundle, device))
+        self._analyser = analyser
+        return analyser
+
+    @property
     def loaded(self) -> bool:
         """Whether the models are in memory."""
         return self._drawer is not None
 
+    def release(self) -> None:
+        """Let go of the models: they leave memory with the last engine that uses them, and are
+        loaded again by the next use.
+        """
+        self._drawer = self._analyser = None
+
     def drawer(self) -> Drawer:
         """The models, loaded if need be. Raises BundleCorrupt, DeviceUnavailable."""
-        if self._drawer is None:
+        drawer = self._drawer  # another thread may release it meanwhile
+        if drawer is None:
             device = choose_device(self._device)
             dtype = choose_precision(self._precision, device)
             described = self._bundle.manifest.model_dump_json()
             kept = digest([described, str(device), str(dtype), self._backend, str(engines_root())])
-            self._drawer = _DRAWERS.get(kept, lambda: self._load(device, dtype))
-        return self._drawer
+            drawer = _DRAWERS.get(kept, lambda: self._load(device, dtype))
+            self._drawer = drawer
+        return drawer
 
     def _load(self, device: torch.device, dtype: torch.dtype) -> Drawer:
         components = load_components(self._bundle, device=device, precision=dtype)
@@ -228,6 +245,9 @@ class PipelineSource:
     def drawer(self) -> Drawer:
         """The pipeline's models."""
         return self._drawer
+
+    def release(self) -> None:
+        """Nothing: the models are the pipeline's."""
 
 
 def _auto_steps(usual: int) -> tuple[int, int]:

@@ -50,7 +50,7 @@ def in_float32(vae: Any, device: torch.device) -> Any:
     """
     hook = getattr(vae, "_hf_hook", None)  # accelerate's, which holds other models too
     twin = copy.deepcopy(vae, {} if hook is None else {id(hook): None})
-    return twin.to(device=device, dtype=torch.float32)
+    return twin.to(device).float()  # `to` with a dtype makes diffusers talk
 
 
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:
