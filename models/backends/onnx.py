@@ -78,6 +78,7 @@ class OnnxBackend:
                     output_names=list(graph.outputs),
                     opset_version=OPSET,
                     dynamo=True,
+                    optimize=False,  # ONNX Runtime does that by itself, and much faster
                     verbose=False,
                 )
                 program.save(str(folder / FILE))
