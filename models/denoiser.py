@@ -82,7 +82,7 @@ class KeyValueDenoiser:
 
     def __init__(self, unet: UNet2DConditionModel, pack: bool = False) -> None:
         """pack: prepare the convolutions once for a CPU (PackedConvolution), where that pays:
-        equal to rounding, and later changes of their weights are not seen.
+        equal to rounding, and anew when their weights have changed (not through `.data`).
 
         Raises PipelineUnsupported for a UNet with conditions or attention of another kind.
         """
