@@ -3,6 +3,7 @@
     ModelsError (ValueError)
     ├── BundleNotFound      no bundle of that name or at that place, or it was never fetched
     ├── BundleCorrupt       a bundle whose description or files are not what they should be
+    ├── AdapterRejected     a LoRA or a FaceID that does not fit, or that is not there
     ├── ImageRejected       a picture that cannot be used
     ├── DeviceUnavailable   a device or precision this machine does not have
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
@@ -35,6 +36,10 @@ class BundleNotFound(ModelsError):
 
 class BundleCorrupt(ModelsError):
     """A bundle whose description or files are not what they should be; names the file."""
+
+
+class AdapterRejected(ModelsError):
+    """A LoRA or a FaceID that is damaged, of another base, or not there; names the key."""
 
 
 class ImageRejected(ModelsError):
