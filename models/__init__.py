@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from models.adapters.lora import LoraWeights, read_lora
+    from models.adapters.stack import AdapterStack, AppliedAdapter
     from models.alignment import CROP_LANDMARKS, CROP_SIZE, align_face
     from models.bundle import (
         Bundle,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from models.denoiser import KeyValueDenoiser, Projections
     from models.denoiser_module import DenoiserModule, Drawn
     from models.errors import (
+        AdapterRejected,
         BundleCorrupt,
         BundleNotFound,
         ConditionsRejected,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
         TokensRejected,
     )
     from models.faces import Face, FaceAnalyser, choose_face
+    from models.identity import FACEID, FaceIDWeights, install_faceid, read_faceid
     from models.images import ImageSource, read_image
     from models.key_values import KeyValueLayout, KeyValues, RowConditions
     from models.manifest import (
@@ -58,6 +62,8 @@ if TYPE_CHECKING:
     from models.text_encoder import PrefixCachedTextEncoder, TextStates
 
 _HOMES = {
+    "adapters.lora": ("LoraWeights", "read_lora"),
+    "adapters.stack": ("AdapterStack", "AppliedAdapter"),
     "alignment": ("CROP_LANDMARKS", "CROP_SIZE", "align_face"),
     "bundle": (
         "Bundle",
@@ -72,6 +78,7 @@ _HOMES = {
     "denoiser": ("KeyValueDenoiser", "Projections"),
     "denoiser_module": ("DenoiserModule", "Drawn"),
     "errors": (
+        "AdapterRejected",
         "BundleCorrupt",
         "BundleNotFound",
         "ConditionsRejected",
@@ -87,6 +94,7 @@ _HOMES = {
         "TokensRejected",
     ),
     "faces": ("Face", "FaceAnalyser", "choose_face"),
+    "identity": ("FACEID", "FaceIDWeights", "install_faceid", "read_faceid"),
     "images": ("ImageSource", "read_image"),
     "key_values": ("KeyValueLayout", "KeyValues", "RowConditions"),
     "manifest": (
@@ -110,7 +118,11 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "CROP_LANDMARKS",
     "CROP_SIZE",
+    "FACEID",
     "align_face",
+    "AdapterRejected",
+    "AdapterStack",
+    "AppliedAdapter",
     "Bundle",
     "BundleCorrupt",
     "BundleDescription",
@@ -127,6 +139,7 @@ __all__ = [
     "Draws",
     "Face",
     "FaceAnalyser",
+    "FaceIDWeights",
     "FaceNotFound",
     "FaceTooSmall",
     "FacesError",
@@ -136,6 +149,7 @@ __all__ = [
     "KeyValueDenoiser",
     "KeyValueLayout",
     "KeyValues",
+    "LoraWeights",
     "ModelsError",
     "PipelineUnsupported",
     "PoolFileRejected",
@@ -152,12 +166,15 @@ __all__ = [
     "choose_device",
     "choose_face",
     "choose_precision",
+    "install_faceid",
     "list_bundles",
     "load_components",
     "load_pool",
     "open_bundle",
     "quiet_libraries",
+    "read_faceid",
     "read_image",
+    "read_lora",
     "read_mask",
     "read_pool_index",
     "release_team",
