@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from models.adapters.lora import LoraWeights, read_lora
+    from models.adapters.stack import AdapterStack, AppliedAdapter
     from models.alignment import CROP_LANDMARKS, CROP_SIZE, align_face
     from models.backends.backend import BACKENDS, Runner, backend_named
     from models.backends.build import build_engines, example_rows
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from models.denoiser import KeyValueDenoiser, Projections
     from models.denoiser_module import DenoiserModule, Drawn
     from models.errors import (
+        AdapterRejected,
         BackendUnavailable,
         BundleCorrupt,
         BundleNotFound,
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from models.face_packs import FacePack, NetworkKind, PackFile, find_face_pack
     from models.face_sources import BundleFaces, recogniser_warning
     from models.faces import Face, FaceAnalyser, choose_face
+    from models.identity import FACEID, FaceIDWeights, install_faceid, read_faceid
     from models.images import ImageSource, read_image
     from models.key_values import KeyValueLayout, KeyValues, RowConditions
     from models.layouts import TextTower
@@ -70,6 +74,8 @@ if TYPE_CHECKING:
     from models.text_encoder import PrefixCachedTextEncoder, TextStates
 
 _HOMES = {
+    "adapters.lora": ("LoraWeights", "read_lora"),
+    "adapters.stack": ("AdapterStack", "AppliedAdapter"),
     "alignment": ("CROP_LANDMARKS", "CROP_SIZE", "align_face"),
     "backends.backend": ("BACKENDS", "Runner", "backend_named"),
     "backends.build": ("build_engines", "example_rows"),
@@ -91,6 +97,7 @@ _HOMES = {
     "denoiser_module": ("DenoiserModule", "Drawn"),
     "errors": (
         "BackendUnavailable",
+        "AdapterRejected",
         "BundleCorrupt",
         "BundleNotFound",
         "ConditionsRejected",
@@ -110,6 +117,7 @@ _HOMES = {
     "face_packs": ("FacePack", "NetworkKind", "PackFile", "find_face_pack"),
     "face_sources": ("BundleFaces", "recogniser_warning"),
     "faces": ("Face", "FaceAnalyser", "choose_face"),
+    "identity": ("FACEID", "FaceIDWeights", "install_faceid", "read_faceid"),
     "images": ("ImageSource", "read_image"),
     "key_values": ("KeyValueLayout", "KeyValues", "RowConditions"),
     "layouts": ("TextTower",),
@@ -134,9 +142,13 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "CROP_LANDMARKS",
     "CROP_SIZE",
+    "FACEID",
     "align_face",
     "BACKENDS",
     "BackendUnavailable",
+    "AdapterRejected",
+    "AdapterStack",
+    "AppliedAdapter",
     "Bundle",
     "BundleCorrupt",
     "BundleDescription",
@@ -159,6 +171,7 @@ __all__ = [
     "Engines",
     "Face",
     "FaceAnalyser",
+    "FaceIDWeights",
     "FaceNotFound",
     "FacePack",
     "FacePackRejected",
@@ -170,6 +183,7 @@ __all__ = [
     "KeyValueDenoiser",
     "KeyValueLayout",
     "KeyValues",
+    "LoraWeights",
     "ModelsError",
     "NetworkKind",
     "PackFile",
@@ -196,12 +210,15 @@ __all__ = [
     "engines_root",
     "example_rows",
     "find_face_pack",
+    "install_faceid",
     "list_bundles",
     "load_components",
     "load_pool",
     "open_bundle",
     "quiet_libraries",
+    "read_faceid",
     "read_image",
+    "read_lora",
     "read_mask",
     "read_pool_index",
     "recogniser_warning",

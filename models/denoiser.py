@@ -88,8 +88,8 @@ class KeyValueDenoiser:
         engines: DenoiserEngines | None = None,
     ) -> None:
         """pack: prepare the convolutions once for a CPU (PackedConvolution), where that pays:
-        equal to rounding, and later changes of their weights are not seen. engines: draw in eager's
-        place where there are any.
+        equal to rounding, and anew when their weights have changed (not through `.data`). engines:
+        draw in eager's place where there are any.
 
         Raises PipelineUnsupported for a UNet with conditions or attention of another kind.
         """

@@ -4,6 +4,7 @@
     ├── BundleNotFound      no bundle of that name or at that place, or it was never fetched
     ├── BundleCorrupt       a bundle whose description or files are not what they should be
     ├── FacePackRejected    face networks that are not there, damaged, or not FaceID's
+    ├── AdapterRejected     a LoRA or a FaceID that does not fit, or that is not there
     ├── ImageRejected       a picture that cannot be used
     ├── DeviceUnavailable   a device or precision this machine does not have
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
@@ -42,6 +43,10 @@ class BundleCorrupt(ModelsError):
 
 class FacePackRejected(ModelsError):
     """Face networks that are not there, damaged, or of a kind FaceID cannot use; names the file."""
+
+
+class AdapterRejected(ModelsError):
+    """A LoRA or a FaceID that is damaged, of another base, or not there; names the key."""
 
 
 class ImageRejected(ModelsError):

@@ -52,7 +52,7 @@ class WeightsWatch:
 def _content(module: nn.Module) -> Digest:
     return digest(
         {
-            "weights": {name: _tensor_digest(tensor) for name, tensor in _tensors(module)},
+            "weights": {name: tensor_digest(tensor) for name, tensor in _tensors(module)},
             "adapters": [list(entry) for entry in _adapters(module)],
             "training": module.training,
         }
@@ -115,7 +115,8 @@ def _adapters_of(layer: Any) -> tuple[str, ...]:
     )
 
 
-def _tensor_digest(tensor: Tensor) -> Digest:
+def tensor_digest(tensor: Tensor) -> Digest:
+    """Of a tensor's dtype, shape and values. Raises PipelineUnsupported where it has none."""
     if tensor.is_meta:
         raise PipelineUnsupported(
             "the model's weights are not in memory (sequential offload): use "
