@@ -3,6 +3,10 @@
     ModelsError (ValueError)
     ├── BundleNotFound      no bundle of that name or at that place, or it was never fetched
     ├── BundleCorrupt       a bundle whose description or files are not what they should be
+    ├── SourceRejected      a description of a public bundle, or what it names, that cannot be used
+    ├── PullFailed          fetching did not come to its end; what came is kept
+    │   └── PullBusy        another process is fetching the same bundle
+    ├── LicenceRefused      licences that nobody has accepted
     ├── ImageRejected       a picture that cannot be used
     ├── DeviceUnavailable   a device or precision this machine does not have
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
@@ -35,6 +39,22 @@ class BundleNotFound(ModelsError):
 
 class BundleCorrupt(ModelsError):
     """A bundle whose description or files are not what they should be; names the file."""
+
+
+class SourceRejected(ModelsError):
+    """A description of a public bundle, or a file it names, that cannot be used; says why."""
+
+
+class PullFailed(ModelsError):
+    """Fetching a bundle did not come to its end; what came is kept for the next time."""
+
+
+class PullBusy(PullFailed):
+    """Another process is fetching, mending or removing the same bundle."""
+
+
+class LicenceRefused(ModelsError):
+    """The licences of a bundle were not accepted, so nothing is fetched."""
 
 
 class ImageRejected(ModelsError):
