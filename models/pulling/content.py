@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 import re
 import stat
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -37,7 +40,7 @@ def extract(archive: Path, member: str, size: int | None, file: Path) -> None:
             with opened.open(info) as source, file.open("wb") as target:
                 while piece := source.read(_CHUNK_BYTES):
                     target.write(piece)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise SourceRejected(f"{archive.name} is no zip that can be read: {error}") from error
 
 
@@ -66,6 +69,7 @@ def convert(torch_file: Path, file: Path, name: str) -> None:
     Nothing in the file is executed. name: what to call it. Raises SourceRejected.
     """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
@@ -83,7 +87,11 @@ def convert(torch_file: Path, file: Path, name: str) -> None:
     tensors = {key: tensor.contiguous().clone() for key, tensor in _flat(loaded, "", name)}
     if not tensors:
         raise SourceRejected(f"{name} holds no tensor; name another file")
-    save_file(tensors, file)
+    try:
+        save_file(tensors, file)
+    except SafetensorError as error:  # safetensors writes by itself and tells of the disk in words
+        code = errno.ENOSPC if "os error 28" in str(error) else errno.EIO
+        raise OSError(code, os.strerror(code), str(file)) from error
 
 
 def _flat(value: object, prefix: str, name: str) -> Iterator[tuple[str, Tensor]]:

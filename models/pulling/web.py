@@ -28,6 +28,7 @@ RESUME = "what came is kept, and the same command goes on from there"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONNECT_SECONDS = 15.0
 _SILENCE_SECONDS = 60.0  # between two pieces of a file
+_NO_HEAD = frozenset([403, 405, 501])
 _TRANSIENT = frozenset([408, 425, 429, 500, 502, 503, 504])
 
 
@@ -76,6 +77,8 @@ class Web:
                 request = response.next_request
             else:
                 raise httpx.TooManyRedirects("too many redirects", request=request)
+            if response.status_code in _NO_HEAD and not isinstance(remote, HubFile):
+                return Told(None, None, None, None)  # signed addresses are for GET alone
             if response.next_request is None:
                 check_status(remote, response)
             return told(response)

@@ -47,6 +47,7 @@ class Hub:
     etags: bool = True
     vouches: bool = True  # x-linked-etag
     gated: set[str] = field(default_factory=set)
+    headless: set[str] = field(default_factory=set)  # paths that may not be asked by HEAD
     token: str = "right"
     seen: list[Seen] = field(default_factory=list)
     port: int = 0
@@ -111,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
         data = hub.files.get(path)
         if repository in hub.gated and headers["Authorization"] != f"Bearer {hub.token}":
             self._plain(401)
+        elif not body and path in hub.headless:
+            self._plain(403)
         elif body and hub.statuses.get(path):
             self._plain(hub.statuses[path].pop(0))
         elif data is None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -177,3 +178,13 @@ def test_a_checkpoint_in_a_single_file_says_how_to_convert_it(tmp_path: Path) ->
 def test_an_unknown_name_says_which_are_known(name: str) -> None:
     with pytest.raises(SourceRejected, match="sd15-faceid"):
         read_source(name)
+
+
+def test_the_descriptions_in_the_guide_are_understood(tmp_path: Path) -> None:
+    guide = Path(__file__).resolve().parents[3] / "docs" / "bundles.md"
+    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", guide.read_text(encoding="utf-8"), re.M)
+    (text,) = (textwrap.dedent(block) for block in blocks if "extends" in block)
+    (tmp_path / "model_index.json").write_text("{}")
+    file = tmp_path / "my.toml"
+    file.write_text(text.replace("/data/my-checkpoint", str(tmp_path)), encoding="utf-8")
+    assert read_source(file).name == "my-portraits"

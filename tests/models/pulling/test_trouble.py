@@ -178,7 +178,14 @@ class TestServers:
             raise error
         assert not isinstance(caught.value, pulling_web.Transient)
 
-    def test_a_redirect_without_end(self, pull: Pull, hub: Hub, manifest: Path) -> None:
+    def test_a_server_that_may_not_be_asked_is_only_fetched_from(
+        self, pull: Pull, manifest: Path, hub: Hub
+    ) -> None:
+        hub.headless.add(PACK)
+        assert plan_pull(manifest).fetch_bytes < sum(map(len, hub.files.values()))
+        pull()
+
+    def test_an_address_that_is_wrong(self, pull: Pull, hub: Hub, manifest: Path) -> None:
         manifest.write_text(manifest.read_text().replace(f"{hub.url}{PACK}", f"{hub.url}/nowhere"))
         refused(pull, PullFailed, "/nowhere", "404")
 
