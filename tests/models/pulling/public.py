@@ -76,7 +76,7 @@ def torch_file(bundle: Path) -> bytes:
 def pack(bundle: Path, folder: str = "") -> bytes:
     """The face pack as it is published: a zip with more than is needed."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name in ("det.onnx", "rec.onnx"):
             archive.writestr(folder + name, (bundle / "faces" / name).read_bytes())
         archive.writestr(folder + "genderage.onnx", b"not needed")
