@@ -14,10 +14,6 @@ class OptionRejected(ValueError):
     """An option cannot be understood or does not fit the others."""
 
 
-class NotOffered(ValueError):
-    """A command that has its name already and cannot do its work in this version."""
-
-
 class OutputRejected(ValueError):
     """The place asked for cannot take the result; found before anything is loaded."""
 

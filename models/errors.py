@@ -5,6 +5,10 @@
     ├── BundleCorrupt       a bundle whose description or files are not what they should be
     ├── FacePackRejected    face networks that are not there, damaged, or not FaceID's
     ├── AdapterRejected     a LoRA or a FaceID that does not fit, or that is not there
+    ├── SourceRejected      a description of a public bundle, or what it names, that cannot be used
+    ├── PullFailed          fetching did not come to its end; what came is kept
+    │   └── PullBusy        another process is fetching the same bundle
+    ├── LicenceRefused      licences that nobody has accepted
     ├── ImageRejected       a picture that cannot be used
     ├── DeviceUnavailable   a device or precision this machine does not have
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
@@ -47,6 +51,22 @@ class FacePackRejected(ModelsError):
 
 class AdapterRejected(ModelsError):
     """A LoRA or a FaceID that is damaged, of another base, or not there; names the key."""
+
+
+class SourceRejected(ModelsError):
+    """A description of a public bundle, or a file it names, that cannot be used; says why."""
+
+
+class PullFailed(ModelsError):
+    """Fetching a bundle did not come to its end; what came is kept for the next time."""
+
+
+class PullBusy(PullFailed):
+    """Another process is fetching, mending or removing the same bundle."""
+
+
+class LicenceRefused(ModelsError):
+    """The licences of a bundle were not accepted, so nothing is fetched."""
 
 
 class ImageRejected(ModelsError):
