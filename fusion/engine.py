@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from fusion.backends import check_backend
 from fusion.errors import EngineBusy, EngineClosed, FusionCancelled
 from fusion.job import Job, Occupancy, check_age, state_after, task_of
 from fusion.loop import StepLoop
-from fusion.memory import free_device_memory
+from fusion.memory import return_memory
 from fusion.ordered import in_order
 from fusion.pressure import PressurePolicy
 from fusion.progress import ENDING, Handle
@@ -35,6 +35,8 @@ from fusion.task import TaskState
 from fusion.trace import Notes
 from fusion.worker import Worker
 from models import (
+    AdapterStack,
+    AppliedAdapter,
     choose_device,
     choose_precision,
     open_bundle,
@@ -252,6 +254,30 @@ class Engine:
             worker.join()
         self._release()
 
+    @property
+    def adapters(self) -> tuple[AppliedAdapter, ...]:
+        """What is merged into the weights: LoRA, and the FaceID."""
+        return self._source.drawer().adapters.adapters
+
+    def adapt(self, change: Callable[[AdapterStack], None]) -> tuple[AppliedAdapter, ...]:
+        """Change the adapters between requests: add, scale, swap or remove LoRA and FaceID.
+
+        change: given the stack, such as `lambda stack: stack.add(read_lora("style.safetensors"),
+        "style", 0.8)`. Waits for the requests there are. Other engines of the same bundle draw as
+        before: the models are loaded once more for this one. A pipeline's own weights are changed,
+        until the adapter is removed; `unload` forgets what a bundle's were changed by. Gives what is
+        on now. Raises AdapterRejected, and then nothing has changed; EngineBusy where a request's
+        own thread asks.
+        """
+        self._refuse_own_threads("adapt")
+        with self._changed:  # nothing begins meanwhile
+            self._changed.wait_for(lambda: not self._waiting and not self._active)
+            drawer = self._source.own_drawer()
+            with torch.inference_mode(False), torch.no_grad():
+                change(drawer.adapters)
+            drawer.backend.forget()  # some hold the weights as they were
+            return drawer.adapters.adapters
+
     def unload(self) -> None:
         """Give the models back, with what is remembered of words and faces in their memory; the
         next request loads them again. Waits for the requests there are.
@@ -259,14 +285,17 @@ class Engine:
         The models themselves leave memory with the last engine that uses them; those of a pipeline
         are its owner's. Raises EngineBusy where a request's own thread asks.
         """
-        if any(worker.is_current for worker in (self._preparer, self._loop, self._finisher)):
-            raise EngineBusy("a request is being told of: unload from another thread")
+        self._refuse_own_threads("unload")
         with self._changed:  # nothing begins meanwhile
             self._changed.wait_for(lambda: not self._waiting and not self._active)
             self._release()
             self.prompts.pool.clear()
             self.key_values.clear()
-        free_device_memory()
+        return_memory()
+
+    def _refuse_own_threads(self, what: str) -> None:
+        if any(worker.is_current for worker in (self._preparer, self._loop, self._finisher)):
+            raise EngineBusy(f"a request is being told of: {what} from another thread")
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import resource
 import sys
 from pathlib import Path
@@ -49,6 +51,16 @@ def free_device_memory() -> None:
     cuda: Any = torch.cuda  # half of it is not typed
     if cuda.is_initialized():
         cuda.empty_cache()
+
+
+def return_memory() -> None:
+    """Give back all memory that is free: what only cycles hold, what torch keeps of a GPU's, and
+    what the C library keeps of the process's (glibc keeps most of a model it was asked to free).
+    """
+    gc.collect()
+    free_device_memory()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def _most_bytes() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
+from uuid import uuid4
 
 import torch
 
@@ -17,6 +18,7 @@ from fusion.request import FusionRequest
 from fusion.resolved import RequestDefaults
 from fusion.stages.analyse import Analyser
 from models import (
+    AdapterStack,
     Bundle,
     ComponentKind,
     Components,
@@ -49,6 +51,7 @@ class Drawer:
     device: torch.device
     factor: int
     channels: int
+    adapters: AdapterStack
     upcasts: bool = False
     zeroes: bool = False
     backend: DrawerBackend = field(default_factory=lambda: DrawerBackend(EAGER))
@@ -86,6 +89,7 @@ class Drawer:
             device=components.device,
             factor=components.scale_factor,
             channels=int(components.unet.config.in_channels),
+            adapters=components.adapters,
             upcasts=components.upcasts,
             zeroes=components.zeroes,
             backend=backend,
@@ -140,6 +144,7 @@ class BundleSource:
         self._precision = precision
         self._backend = backend
         self._drawer: Drawer | None = None
+        self._owner = ""  # in the key of models that are not shared
         manifest = bundle.manifest
         self.name = bundle.name
         self.digest = bundle.digest
@@ -196,10 +201,17 @@ class BundleSource:
             device = choose_device(self._device)
             dtype = choose_precision(self._precision, device)
             described = self._bundle.manifest.model_dump_json()
-            kept = digest([described, str(device), str(dtype), self._backend, str(engines_root())])
+            drawn_by = [self._backend, str(engines_root())]
+            kept = digest([described, str(device), str(dtype), *drawn_by, self._owner])
             drawer = _DRAWERS.get(kept, lambda: self._load(device, dtype))
             self._drawer = drawer
         return drawer
+
+    def own_drawer(self) -> Drawer:
+        """The models, loaded once more unless they are this source's alone: to be changed."""
+        if not self._owner:
+            self._owner, self._drawer = uuid4().hex, None
+        return self.drawer()
 
     def _load(self, device: torch.device, dtype: torch.dtype) -> Drawer:
         components = load_components(self._bundle, device=device, precision=dtype)
@@ -236,6 +248,8 @@ class PipelineSource:
         self.warnings: tuple[str, ...] = ()
         if getattr(pipe, "safety_checker", None) is not None:
             self.warnings += ("the pipeline's safety checker was not run",)
+        if getattr(pipe, "watermark", None) is not None:
+            self.warnings += ("the pipeline's invisible watermark was not added",)
         if len(scales) > 1:
             self.warnings += (
                 "the pipeline's adapter has a scale of its own in each block; all were drawn with "
@@ -245,6 +259,8 @@ class PipelineSource:
     def drawer(self) -> Drawer:
         """The pipeline's models."""
         return self._drawer
+
+    own_drawer = drawer
 
     def release(self) -> None:
         """Nothing: the models are the pipeline's."""

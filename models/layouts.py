@@ -29,8 +29,8 @@ TOKENIZERS: Final[Classes] = MappingProxyType(
 )
 MODELS: Final[Mapping[str, Classes]] = MappingProxyType(
     {
-        "unet": {"UNet2DConditionModel": UNet2DConditionModel},
         "vae": {"AutoencoderTiny": AutoencoderTiny, "AutoencoderKL": AutoencoderKL},
+        "unet": {"UNet2DConditionModel": UNet2DConditionModel},
     }
 )
 
@@ -97,12 +97,13 @@ class PipelineLayout:
 
     @property
     def parts(self) -> Mapping[str, Classes]:
-        """All parts but the scheduler, and what each may be."""
-        parts = dict(MODELS)
+        """All parts but the scheduler, and what each may be; the smaller ones first, so that what
+        is wrong with them is found early.
+        """
+        parts: dict[str, Classes] = {tower.tokenizer: TOKENIZERS for tower in self.towers}
         for tower in self.towers:
-            parts[tower.tokenizer] = TOKENIZERS
             parts[tower.encoder] = {tower.class_name: tower.model}
-        return parts
+        return {**parts, **MODELS}
 
     def towers_of(self, parts: Mapping[str, Any]) -> tuple[TextTower, ...]:
         """The towers made of loaded parts."""

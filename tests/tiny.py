@@ -87,7 +87,7 @@ def build_tiny_bundle(
         write = {"sd15": _write_pipeline, "sdxl": _write_sdxl_pipeline}[family]
         unet = write(directory / "pipeline")
         _write_identity(directory / "ip-adapter", unet, lora)
-        _write_faces(directory / "faces", rng)
+        write_faces(directory / "faces", rng)
         _write_clip(directory / "clip")
         _write_judges(directory / "judges", rng)
     seal_bundle(directory, _description())
@@ -129,8 +129,16 @@ def _description() -> BundleDescription:
 
 def tiny_tokenizer(pad: str = "<|endoftext|>") -> CLIPTokenizer:
     """CLIP's byte-level BPE with a few whole words; anything else is spelled in letters."""
+    pieces, merges = word_pieces()
+    pieces += ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77, pad_token=pad)
+
+
+def word_pieces() -> tuple[list[str], list[tuple[str, str]]]:
+    """The letters, and what they are merged to on the way to the few words; and these merges."""
     letters = [*map(chr, range(33, 127)), *map(chr, range(161, 173)), *map(chr, range(174, 324))]
-    tokens = letters + [f"{letter}</w>" for letter in letters]
+    pieces = letters + [f"{letter}</w>" for letter in letters]
     merges: list[tuple[str, str]] = []
     for word in WORDS.split():
         parts = [*word[:-1], f"{word[-1]}</w>"]
@@ -139,11 +147,8 @@ def tiny_tokenizer(pad: str = "<|endoftext|>") -> CLIPTokenizer:
             parts = [parts[0] + parts[1], *parts[2:]]
             if merge not in merges:
                 merges.append(merge)
-                tokens.append("".join(merge))
-    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
-    for token in ("<|startoftext|>", "<|endoftext|>"):
-        vocabulary[token] = len(vocabulary)
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77, pad_token=pad)
+                pieces.append("".join(merge))
+    return list(dict.fromkeys(pieces)), merges
 
 
 def _write_pipeline(directory: Path) -> UNet2DConditionModel:
@@ -324,7 +329,8 @@ def _write_clip(directory: Path) -> None:
     )
 
 
-def _write_faces(directory: Path, rng: np.random.Generator) -> None:
+def write_faces(directory: Path, rng: np.random.Generator) -> None:
+    """A face pack in InsightFace's layout."""
     directory.mkdir(exist_ok=True)
     onnx.save(tiny_detector(), directory / "det.onnx")
     onnx.save(tiny_projection(rng, 112, 14, 512, "embedding"), directory / "rec.onnx")

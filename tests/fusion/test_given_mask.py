@@ -152,7 +152,7 @@ class TestRefusals:
         self, tiny_bundle: Path
     ) -> None:
         source = BundleSource(open_bundle(tiny_bundle), "cpu", "auto")
-        source.analyser = Scripted(lambda _: (face_at(150, 150, 50, unit(9)),))
+        source._analyser = Scripted(lambda _: (face_at(150, 150, 50, unit(9)),))
         cold = Engine(source)
         with pytest.raises(InvalidRequest, match="around the target's face"):
             fuse(cold, painting(1, 256, 256), block(256, 256, slice(0, 40), slice(0, 40)))

@@ -121,6 +121,14 @@ class TestEveryBit:
             resolved = engine.resolve(FusionRequest(prompt=PROMPT))
         assert (resolved.guidance_scale, resolved.size) == (5.0, (128, 128))
 
+    def test_what_is_not_done_of_the_pipelines_is_told(
+        self, pipe: StableDiffusionXLPipeline
+    ) -> None:
+        pipe.watermark = object()
+        with Engine.from_diffusers(pipe) as engine:
+            told = engine.fuse(FusionRequest(prompt=PROMPT, steps=1)).warnings
+        assert told == ("the pipeline's invisible watermark was not added",)
+
 
 class TestTheEngine:
     """Everything around the pipeline's own picture works as with one text encoder."""
