@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from fusion.fast import FastSettings
     from fusion.job import Occupancy
     from fusion.mask import MaskShape, soft_mask
+    from fusion.memory_trial import MemoryTrial, try_memory_mode
     from fusion.placement import FacePlacement
+    from fusion.prepared_source import PreparedSource
     from fusion.pressure import Pressure, PressureSettings
     from fusion.progress import Event, EventKind, Handle
     from fusion.prompt_memory import PromptMemory, PromptSettings
@@ -71,7 +73,9 @@ _HOMES = {
     "fast": ("FastSettings",),
     "job": ("Occupancy",),
     "mask": ("MaskShape", "soft_mask"),
+    "memory_trial": ("MemoryTrial", "try_memory_mode"),
     "placement": ("FacePlacement",),
+    "prepared_source": ("PreparedSource",),
     "pressure": ("Pressure", "PressureSettings"),
     "progress": ("Event", "EventKind", "Handle"),
     "prompt_memory": ("PromptMemory", "PromptSettings"),
@@ -116,9 +120,11 @@ __all__ = [
     "InvalidSize",
     "InvalidWeights",
     "MaskShape",
+    "MemoryTrial",
     "Occupancy",
     "PictureKind",
     "PictureReport",
+    "PreparedSource",
     "Pressure",
     "PressureSettings",
     "PromptMemory",
@@ -142,6 +148,7 @@ __all__ = [
     "resolve",
     "save",
     "soft_mask",
+    "try_memory_mode",
 ]
 
 

@@ -51,9 +51,29 @@ if TYPE_CHECKING:
         FacesSettings,
     )
     from models.masks import read_mask
-    from models.precision import choose_device, choose_precision
+    from models.memory_modes import (
+        MEMORY_MODES,
+        AppliedMemory,
+        MemoryMode,
+        apply_memory_mode,
+        memory_mode,
+    )
+    from models.precision import (
+        PRECISIONS,
+        Precision,
+        choose_device,
+        choose_precision,
+        resolve_precision,
+    )
     from models.prefix_files import PoolIndex, load_pool, read_pool_index, save_pool
     from models.prefix_states import PrefixStates, PromptStates
+    from models.quantisation import (
+        Quantised,
+        check_loss,
+        loss_refusal,
+        quantise_denoiser,
+        weight_bytes,
+    )
     from models.quiet import quiet_libraries
     from models.text_encoder import PrefixCachedTextEncoder, TextStates
 
@@ -80,9 +100,11 @@ _HOMES = {
         "FaceTooSmall",
         "FacesError",
         "ImageRejected",
+        "MemoryModeUnknown",
         "ModelsError",
         "PipelineUnsupported",
         "PoolFileRejected",
+        "PrecisionRefused",
         "SeveralFaces",
         "TokensRejected",
     ),
@@ -99,9 +121,29 @@ _HOMES = {
         "FacesSettings",
     ),
     "masks": ("read_mask",),
-    "precision": ("choose_device", "choose_precision"),
+    "memory_modes": (
+        "MEMORY_MODES",
+        "AppliedMemory",
+        "MemoryMode",
+        "apply_memory_mode",
+        "memory_mode",
+    ),
+    "precision": (
+        "PRECISIONS",
+        "Precision",
+        "choose_device",
+        "choose_precision",
+        "resolve_precision",
+    ),
     "prefix_files": ("PoolIndex", "load_pool", "read_pool_index", "save_pool"),
     "prefix_states": ("PrefixStates", "PromptStates"),
+    "quantisation": (
+        "Quantised",
+        "check_loss",
+        "loss_refusal",
+        "quantise_denoiser",
+        "weight_bytes",
+    ),
     "quiet": ("quiet_libraries",),
     "text_encoder": ("PrefixCachedTextEncoder", "TextStates"),
 }
@@ -111,6 +153,7 @@ __all__ = [
     "CROP_LANDMARKS",
     "CROP_SIZE",
     "align_face",
+    "AppliedMemory",
     "Bundle",
     "BundleCorrupt",
     "BundleDescription",
@@ -136,35 +179,49 @@ __all__ = [
     "KeyValueDenoiser",
     "KeyValueLayout",
     "KeyValues",
+    "MEMORY_MODES",
+    "MemoryMode",
+    "MemoryModeUnknown",
     "ModelsError",
+    "PRECISIONS",
     "PipelineUnsupported",
     "PoolFileRejected",
     "PoolIndex",
+    "Precision",
+    "PrecisionRefused",
     "PrefixCachedTextEncoder",
     "PrefixStates",
     "Projections",
     "PromptStates",
+    "Quantised",
     "RowConditions",
     "SeveralFaces",
     "TextStates",
     "TokensRejected",
+    "apply_memory_mode",
     "bundle_directories",
+    "check_loss",
     "choose_device",
     "choose_face",
     "choose_precision",
     "list_bundles",
     "load_components",
     "load_pool",
+    "loss_refusal",
+    "memory_mode",
     "open_bundle",
+    "quantise_denoiser",
     "quiet_libraries",
     "read_image",
     "read_mask",
     "read_pool_index",
     "release_team",
+    "resolve_precision",
     "save_pool",
     "seal_bundle",
     "single_threaded",
     "verify_bundle",
+    "weight_bytes",
 ]
 
 

@@ -5,6 +5,8 @@
     ├── BundleCorrupt       a bundle whose description or files are not what they should be
     ├── ImageRejected       a picture that cannot be used
     ├── DeviceUnavailable   a device or precision this machine does not have
+    ├── PrecisionRefused    a precision whose portraits lose too much
+    ├── MemoryModeUnknown   a way of saving memory that nobody knows
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
     ├── TokensRejected      token ids that the text encoder cannot take
     ├── ConditionsRejected  rows' conditions that fit neither each other nor the denoiser
@@ -43,6 +45,14 @@ class ImageRejected(ModelsError):
 
 class DeviceUnavailable(ModelsError):
     """A device or precision that this machine does not have."""
+
+
+class PrecisionRefused(ModelsError):
+    """A precision whose portraits are further from the exact ones than the floor allows."""
+
+
+class MemoryModeUnknown(ModelsError):
+    """A way of saving memory that is not known; says which are."""
 
 
 class PipelineUnsupported(ModelsError):
