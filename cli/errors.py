@@ -18,6 +18,10 @@ class NotOffered(ValueError):
     """A command that has its name already and cannot do its work in this version."""
 
 
+class MeasurementFailed(ValueError):
+    """A process that was to measure something came to no figure."""
+
+
 class OutputRejected(ValueError):
     """The place asked for cannot take the result; found before anything is loaded."""
 

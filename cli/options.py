@@ -28,6 +28,14 @@ SettingsOption = Annotated[
 TextOption = Annotated[
     str | None, typer.Option("--text", "-t", metavar="WORDS", help="Free words about the portrait.")
 ]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="MODE",
+        help="How much memory to spend: low, normal or high; low is slower.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of words.")]
 
 

@@ -12,6 +12,7 @@ from cli import run
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     (), ("fuse",), ("people",), ("faces",), ("prompt",), ("train-mini",), ("bench",), ("demo",),
+    ("bench", "precision"), ("bench", "memory"),
     ("models",), ("models", "list"), ("models", "verify"), ("models", "card"),
     ("models", "pull"), ("cache",), ("cache", "warm"), ("cache", "stats"), ("cache", "save"),
     ("ab",), ("ab", "run"), ("ab", "report"), ("ab", "aa"), ("ab", "suites"), ("ab", "example"),
