@@ -1,4 +1,4 @@
-"""What decoding takes in each memory mode, by an autoencoder of Stable Diffusion 1.5's public shape.
+"""What decoding takes in each memory mode, by an autoencoder of SD 1.5's public shape.
 
 Random weights: as fast and as large as the real one. How far a tiled picture is from the whole one
 is told too, and says little about the real weights: group norms of random layers amplify

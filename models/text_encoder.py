@@ -104,11 +104,11 @@ class PrefixCachedTextEncoder:
         defaults (or a clip-skip), SDXL (1, False). Raises TokensRejected.
         """
         output = Output(clip_skip, final_norm)
-        prompts = [tuple(row) for row in input_ids.tolist()]
         with torch.no_grad(), resident(self.text_model), ExitStack() as leases:
             self._check(input_ids, output)
             scope = self.scope_of(output, namespace)
             self.outputs.add(output)
+            prompts = [tuple(row) for row in input_ids.tolist()]
             rows: dict[Tokens, _Row] = {}
             for tokens in prompts:
                 if tokens not in rows:
