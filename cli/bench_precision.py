@@ -1,7 +1,8 @@
 """`limner bench precision`: what each precision costs, saves and loses on this machine."""
 
 import statistics
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,8 @@ from cli.options import BundleOption, JsonOption, examples
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from fusion import Engine, FusionResult, PreparedSource
 
 EXAMPLES = examples(
     ("limner bench precision", "fp32, bf16, fp16 and int8 on the mini bundle"),
@@ -58,23 +61,33 @@ def precision(
 ) -> None:
     """Draw the same portraits in every precision; tell seconds, bytes of weights and what is lost.
 
-    Held against fp32 of the same seeds. What this machine cannot do is told with its reason.
+    Held against fp32 of the same seeds; all are loaded at once, and take turns. What this machine
+    cannot do is told with its reason.
     """
     from cli.console import print_json, progress, say
     from models import PRECISIONS, DeviceUnavailable, choose_device
 
     place = choose_device(device)
-    exact = _draw(bundle, device, EXACT, count, steps)
-    rows = [_row(EXACT, exact, exact)]
-    with progress() as bar:
-        others = [name for name in PRECISIONS if name != EXACT]
-        for name in bar.track(others, description="drawing"):
+    refused: dict[str, str] = {}
+    with ExitStack() as stack, progress() as bar:
+        entries: list[_Entry] = []
+        for name in bar.track(PRECISIONS, description="loading"):
             try:
-                drawn = _draw(bundle, device, name, count, steps)
+                entry = _Entry.of(bundle, device, name)
             except DeviceUnavailable as error:
-                rows.append(Row(name, refused=str(error)))
+                refused[name] = str(error)
             else:
-                rows.append(_row(name, drawn, exact))
+                stack.enter_context(entry.engine)
+                entries.append(entry)
+        # Turn by turn, so that whatever else the machine does slows all of them.
+        for seed in bar.track(range(-1, count), description="drawing"):
+            for entry in entries:
+                entry.draw(steps, seed)
+    drawn = {entry.precision: entry.drawn() for entry in entries}
+    rows = [
+        _row(name, drawn[name], drawn[EXACT]) if name in drawn else Row(name, refused[name])
+        for name in PRECISIONS
+    ]
     if as_json:
         print_json(
             {
@@ -93,39 +106,53 @@ def precision(
     say(_verdict(rows))
 
 
-def _draw(bundle: str, device: str, name: str, count: int, steps: int) -> Drawn:
-    """Portraits of one person, one after another, the first of them twice to warm up.
+@dataclass(frozen=True)
+class _Entry:
+    """A precision with its engine, and what it has drawn so far."""
 
-    Raises DeviceUnavailable.
-    """
-    import numpy as np
+    precision: str
+    source: "PreparedSource"
+    engine: "Engine"
+    results: "list[FusionResult]" = field(default_factory=list)
 
-    from cli.drawn import draw, new_people
-    from fusion import Engine, FusionRequest, Identity, PreparedSource
-    from models import open_bundle
+    @classmethod
+    def of(cls, bundle: str, device: str, name: str) -> "_Entry":
+        """With its models loaded. Raises DeviceUnavailable."""
+        from fusion import Engine, PreparedSource
+        from models import open_bundle
 
-    source = PreparedSource(open_bundle(bundle), device, name)
-    (person,) = (draw(seed, {}, PHOTO_SIZE) for seed in new_people(1, FIRST_PERSON))
-    with Engine(source) as engine:
-        results = [
-            engine.fuse(
-                FusionRequest(
-                    identities=(Identity(image=person.picture),) if source.knows_identities else (),
-                    attributes={"age": 60, "expression": "smiling", "glasses": True},
-                    steps=steps,
-                    seed=seed,
-                )
-            )
-            for seed in (0, *range(count))
-        ][1:]
-    reports = [report for result in results for report in result.pictures]
-    cosines = [report.wished_cosine for report in reports if report.face_found]
-    return Drawn(
-        pictures=tuple(np.asarray(result.images[0]) for result in results),
-        seconds=tuple(result.usage.seconds for result in results),
-        cosine=statistics.fmean(cosines) if cosines else None,
-        weight_bytes=source.weight_bytes,
-    )
+        source = PreparedSource(open_bundle(bundle), device, name)
+        return cls(name, source, Engine(source).warm())
+
+    def draw(self, steps: int, seed: int) -> None:
+        """Draw the person; a seed below 0 warms up and does not count."""
+        from cli.drawn import draw, new_people
+        from fusion import FusionRequest, Identity
+
+        (person,) = (draw(one, {}, PHOTO_SIZE) for one in new_people(1, FIRST_PERSON))
+        known = self.source.knows_identities
+        request = FusionRequest(
+            identities=(Identity(image=person.picture),) if known else (),
+            attributes={"age": 60, "expression": "smiling", "glasses": True},
+            steps=steps,
+            seed=max(seed, 0),
+        )
+        result = self.engine.fuse(request)
+        if seed >= 0:
+            self.results.append(result)
+
+    def drawn(self) -> Drawn:
+        """All of it."""
+        import numpy as np
+
+        reports = [report for result in self.results for report in result.pictures]
+        cosines = [report.wished_cosine for report in reports if report.face_found]
+        return Drawn(
+            pictures=tuple(np.asarray(result.images[0]) for result in self.results),
+            seconds=tuple(result.usage.seconds for result in self.results),
+            cosine=statistics.fmean(cosines) if cosines else None,
+            weight_bytes=self.source.weight_bytes,
+        )
 
 
 def _row(name: str, drawn: Drawn, exact: Drawn) -> Row:
