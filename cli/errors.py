@@ -14,6 +14,10 @@ class OptionRejected(ValueError):
     """An option cannot be understood or does not fit the others."""
 
 
+class MeasurementFailed(ValueError):
+    """A process that was to measure something came to no figure."""
+
+
 class OutputRejected(ValueError):
     """The place asked for cannot take the result; found before anything is loaded."""
 

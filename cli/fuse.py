@@ -12,6 +12,8 @@ from cli.options import (
     BundleOption,
     FacePackOption,
     JsonOption,
+    LoraOption,
+    MemoryOption,
     PrecisionOption,
     SettingsOption,
     TextOption,
@@ -98,7 +100,9 @@ def fuse(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: PrecisionOption = "auto",
     backend: BackendOption = "auto",
+    memory: MemoryOption = "normal",
     faces_pack: FacePackOption = None,
+    lora: LoraOption = None,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -143,8 +147,16 @@ def fuse(
         min_identity=min_identity,
         mode="fast" if fast else "exact",
     )
+    merged = [parse_identity(given) for given in lora or ()]
     engine = load_engine(
-        bundle, device, cache, precision=precision, backend=backend, face_pack=faces_pack
+        bundle,
+        device,
+        cache,
+        precision=precision,
+        backend=backend,
+        face_pack=faces_pack,
+        memory=memory,
+        loras=[(one.path, 1.0 if one.weight is None else one.weight) for one in merged],
     )
     result = draw_request(engine, request)
     write_all({path: portrait_writer(result, index) for index, path in enumerate(paths)})

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fusion.fast import FastSettings
     from fusion.job import Occupancy
     from fusion.mask import MaskShape, soft_mask
+    from fusion.memory_trial import MemoryTrial, try_memory_mode
     from fusion.placement import FacePlacement
     from fusion.pressure import Pressure, PressureSettings
     from fusion.progress import Event, EventKind, Handle
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from fusion.resolved import RequestDefaults, ResolvedRequest, resolve
     from fusion.result import FusionResult, IdentitySimilarity, PictureReport
     from fusion.settings import EngineSettings
+    from fusion.source import BundleSource
     from fusion.task import FusionTask, Reference, Role, TaskState
     from fusion.trace import Stage, StageRecord, Trace
     from fusion.usage import Spent, Usage
@@ -71,7 +73,9 @@ _HOMES = {
     "fast": ("FastSettings",),
     "job": ("Occupancy",),
     "mask": ("MaskShape", "soft_mask"),
+    "memory_trial": ("MemoryTrial", "try_memory_mode"),
     "placement": ("FacePlacement",),
+    "source": ("BundleSource",),
     "pressure": ("Pressure", "PressureSettings"),
     "progress": ("Event", "EventKind", "Handle"),
     "prompt_memory": ("PromptMemory", "PromptSettings"),
@@ -115,9 +119,11 @@ __all__ = [
     "InvalidSize",
     "InvalidWeights",
     "MaskShape",
+    "MemoryTrial",
     "Occupancy",
     "PictureKind",
     "PictureReport",
+    "BundleSource",
     "Pressure",
     "PressureSettings",
     "PromptMemory",
@@ -142,6 +148,7 @@ __all__ = [
     "resolve",
     "save",
     "soft_mask",
+    "try_memory_mode",
 ]
 
 

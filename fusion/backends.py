@@ -17,6 +17,8 @@ from models import (
     Engines,
     EngineStore,
     KeyValueDenoiser,
+    MemoryMode,
+    Precision,
     RowConditions,
     Runner,
     backend_named,
@@ -29,14 +31,25 @@ EAGER: Final = "eager"
 AUTO: Final = "auto"
 
 
-def check_backend(name: str, device: torch.device, dtype: torch.dtype) -> None:
-    """Raises BackendUnavailable for a name that is not known or cannot be had here."""
+def checked_backend(
+    name: str, device: torch.device, precision: Precision, memory: MemoryMode
+) -> str:
+    """The backend of that name, "auto" as eager where no engine can be drawn with.
+
+    Raises BackendUnavailable for a name that is not known, cannot be had here, or does not go with
+    the precision or the memory mode.
+    """
     if name not in BACKENDS:
         raise BackendUnavailable(
             f"backend {name!r} is not available: give one of {', '.join(BACKENDS)}"
         )
-    if name not in (EAGER, AUTO):
-        backend_named(name).check(device, dtype)
+    hindered = "precision int8" if precision.quantised else "memory low" if memory.offload else None
+    if name in (EAGER, AUTO):
+        return EAGER if hindered else name
+    if hindered:
+        raise BackendUnavailable(f"{hindered} is drawn by backend eager, not {name}: give one")
+    backend_named(name).check(device, precision.dtype)
+    return name
 
 
 class DrawerBackend:

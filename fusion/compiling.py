@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fusion.backends import EAGER, check_backend
+from fusion.backends import EAGER, checked_backend
 from fusion.errors import InvalidSize
 from fusion.source import BundleSource
 from models import (
@@ -14,8 +14,9 @@ from models import (
     backend_named,
     build_engines,
     choose_device,
-    choose_precision,
+    memory_mode,
     open_bundle,
+    resolve_precision,
 )
 
 
@@ -36,7 +37,7 @@ def compile_bundle(
     BundleCorrupt before any work, and EngineRefused.
     """
     where = choose_device(device)
-    check_backend(backend, where, choose_precision(precision, where))
+    checked_backend(backend, where, resolve_precision(precision, where), memory_mode("normal"))
     bundle = open_bundle(name_or_directory, verify=True)
     side = bundle.manifest.size
     doing("loading the models")

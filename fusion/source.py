@@ -10,7 +10,7 @@ from uuid import uuid4
 import torch
 
 from cache import OnceEach, digest
-from fusion.backends import AUTO, EAGER, DrawerBackend
+from fusion.backends import AUTO, EAGER, DrawerBackend, checked_backend
 from fusion.denoiser import RowDenoiser, identity_processors
 from fusion.errors import FaceAnalysisMissing, IdentityUnsupported, InvalidRequest
 from fusion.placement import FacePlacement
@@ -23,13 +23,19 @@ from models import (
     ComponentKind,
     Components,
     FaceAnalyser,
+    MemoryMode,
+    Precision,
     TextTower,
+    apply_memory_mode,
     choose_device,
-    choose_precision,
     engines_root,
     find_face_pack,
     load_components,
+    memory_mode,
+    quantise_denoiser,
     recogniser_warning,
+    resolve_precision,
+    weight_bytes,
 )
 
 PIPELINE_STEPS = 50  # what diffusers' pipelines do when nothing is said
@@ -116,6 +122,7 @@ class ModelSource(Protocol):
     @property
     def loaded(self) -> bool: ...
     def drawer(self) -> Drawer: ...
+    def own_drawer(self) -> Drawer: ...
     def release(self) -> None: ...
 
 
@@ -131,18 +138,22 @@ class BundleSource:
         self,
         bundle: Bundle,
         device: str | torch.device,
-        precision: str | torch.dtype,
+        precision: str | torch.dtype | Precision = "auto",
         backend: str = AUTO,
         face_pack: str | Path | None = None,
+        memory: str | MemoryMode = "normal",
     ) -> None:
         """face_pack: an InsightFace pack's name or folder, in the place of the bundle's own.
 
-        Raises FacePackRejected.
+        Raises FacePackRejected, DeviceUnavailable, MemoryModeUnknown, and BackendUnavailable where
+        neither precision nor memory mode goes with it.
         """
         self._bundle = bundle
-        self._device = device
-        self._precision = precision
-        self._backend = backend
+        self._device = choose_device(device)
+        self.precision = resolve_precision(precision, self._device)
+        self.memory = memory_mode(memory)
+        self._backend = checked_backend(backend, self._device, self.precision, self.memory)
+        self.notes: tuple[str, ...] = ()
         self._drawer: Drawer | None = None
         self._owner = ""  # in the key of models that are not shared
         manifest = bundle.manifest
@@ -170,7 +181,7 @@ class BundleSource:
     def analyser(self) -> Analyser | None:
         """What finds faces, if there is a face pack; its files are read when it is used."""
         analyser, bundle, pack = self._analyser, self._bundle, self._pack
-        device = str(choose_device(self._device))
+        device = str(self._device)
         if analyser is not None:
             return analyser
         if pack is not None:
@@ -198,12 +209,10 @@ class BundleSource:
         """The models, loaded if need be. Raises BundleCorrupt, DeviceUnavailable."""
         drawer = self._drawer  # another thread may release it meanwhile
         if drawer is None:
-            device = choose_device(self._device)
-            dtype = choose_precision(self._precision, device)
             described = self._bundle.manifest.model_dump_json()
-            drawn_by = [self._backend, str(engines_root())]
-            kept = digest([described, str(device), str(dtype), *drawn_by, self._owner])
-            drawer = _DRAWERS.get(kept, lambda: self._load(device, dtype))
+            drawn_by = [str(self._device), self.precision.key, self.memory.name, self._backend]
+            kept = digest([described, *drawn_by, str(engines_root()), self._owner])
+            drawer = _DRAWERS.get(kept, self._load)
             self._drawer = drawer
         return drawer
 
@@ -213,9 +222,25 @@ class BundleSource:
             self._owner, self._drawer = uuid4().hex, None
         return self.drawer()
 
-    def _load(self, device: torch.device, dtype: torch.dtype) -> Drawer:
-        components = load_components(self._bundle, device=device, precision=dtype)
-        drawer = Drawer.of(components, pack=True, backend=DrawerBackend(self._backend))
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes that the loaded denoiser's, autoencoder's and text encoders' weights take."""
+        drawer = self.drawer()
+        encoders = (tower.encoder for tower in drawer.towers)
+        return weight_bytes(drawer.denoiser.given.unet, drawer.vae, *encoders)
+
+    def _load(self) -> Drawer:
+        components = load_components(self._bundle, self._device, self.precision.dtype)
+        if self.precision.quantised:
+            done = quantise_denoiser(components.unet)
+            self.notes += (f"{done.layers} layers of the denoiser are int8",)
+        backend = DrawerBackend(self._backend)
+        drawer = Drawer.of(components, pack=self.memory.pack_weights, backend=backend)
+        encoders = [tower.encoder for tower in drawer.towers]
+        applied = apply_memory_mode(
+            self.memory, components.unet, components.vae, encoders, components.device
+        )
+        self.notes += applied.notes
         side = components.image_size // drawer.factor
         drawer.backend.build(drawer.denoiser.given, drawer.vae, (side, side), self.name)
         return drawer

@@ -71,7 +71,20 @@ if TYPE_CHECKING:
         FacesSettings,
     )
     from models.masks import read_mask
-    from models.precision import choose_device, choose_precision
+    from models.memory_modes import (
+        MEMORY_MODES,
+        AppliedMemory,
+        MemoryMode,
+        apply_memory_mode,
+        memory_mode,
+    )
+    from models.precision import (
+        PRECISIONS,
+        Precision,
+        choose_device,
+        choose_precision,
+        resolve_precision,
+    )
     from models.prefix_files import PoolIndex, load_pool, read_pool_index, save_pool
     from models.prefix_states import PrefixStates, PromptStates
     from models.pulling import (
@@ -90,6 +103,13 @@ if TYPE_CHECKING:
         removable,
         remove_bundle,
         source_example,
+    )
+    from models.quantisation import (
+        Quantised,
+        check_loss,
+        loss_refusal,
+        quantise_denoiser,
+        weight_bytes,
     )
     from models.quiet import quiet_libraries
     from models.text_encoder import PrefixCachedTextEncoder, TextStates
@@ -133,6 +153,8 @@ _HOMES = {
         "ModelsError",
         "PipelineUnsupported",
         "PoolFileRejected",
+        "MemoryModeUnknown",
+        "PrecisionRefused",
         "PullBusy",
         "PullFailed",
         "SeveralFaces",
@@ -156,7 +178,20 @@ _HOMES = {
         "FacesSettings",
     ),
     "masks": ("read_mask",),
-    "precision": ("choose_device", "choose_precision"),
+    "memory_modes": (
+        "MEMORY_MODES",
+        "AppliedMemory",
+        "MemoryMode",
+        "apply_memory_mode",
+        "memory_mode",
+    ),
+    "precision": (
+        "PRECISIONS",
+        "Precision",
+        "choose_device",
+        "choose_precision",
+        "resolve_precision",
+    ),
     "prefix_files": ("PoolIndex", "load_pool", "read_pool_index", "save_pool"),
     "prefix_states": ("PrefixStates", "PromptStates"),
     "pulling": (
@@ -176,6 +211,13 @@ _HOMES = {
         "remove_bundle",
         "source_example",
     ),
+    "quantisation": (
+        "Quantised",
+        "check_loss",
+        "loss_refusal",
+        "quantise_denoiser",
+        "weight_bytes",
+    ),
     "quiet": ("quiet_libraries",),
     "text_encoder": ("PrefixCachedTextEncoder", "TextStates"),
 }
@@ -191,6 +233,7 @@ __all__ = [
     "AdapterRejected",
     "AdapterStack",
     "AppliedAdapter",
+    "AppliedMemory",
     "Bundle",
     "BundleCorrupt",
     "BundleDescription",
@@ -231,10 +274,16 @@ __all__ = [
     "ModelsError",
     "NetworkKind",
     "PackFile",
+    "MEMORY_MODES",
+    "MemoryMode",
+    "MemoryModeUnknown",
+    "PRECISIONS",
     "PipelineUnsupported",
     "PlannedFile",
     "PoolFileRejected",
     "PoolIndex",
+    "Precision",
+    "PrecisionRefused",
     "PrefixCachedTextEncoder",
     "PrefixStates",
     "Projections",
@@ -242,6 +291,7 @@ __all__ = [
     "PullBusy",
     "PullFailed",
     "PullPlan",
+    "Quantised",
     "RowConditions",
     "Runner",
     "SeveralFaces",
@@ -253,7 +303,9 @@ __all__ = [
     "TokensRejected",
     "backend_named",
     "build_engines",
+    "apply_memory_mode",
     "bundle_directories",
+    "check_loss",
     "choose_device",
     "choose_face",
     "choose_precision",
@@ -272,6 +324,9 @@ __all__ = [
     "open_bundle",
     "plan_pull",
     "pull_bundle",
+    "loss_refusal",
+    "memory_mode",
+    "quantise_denoiser",
     "quiet_libraries",
     "read_faceid",
     "read_image",
@@ -283,11 +338,13 @@ __all__ = [
     "release_team",
     "removable",
     "remove_bundle",
+    "resolve_precision",
     "save_pool",
     "seal_bundle",
     "single_threaded",
     "source_example",
     "verify_bundle",
+    "weight_bytes",
 ]
 
 

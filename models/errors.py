@@ -11,6 +11,8 @@
     ├── LicenceRefused      licences that nobody has accepted
     ├── ImageRejected       a picture that cannot be used
     ├── DeviceUnavailable   a device or precision this machine does not have
+    ├── PrecisionRefused    a precision whose portraits lose too much
+    ├── MemoryModeUnknown   a way of saving memory that nobody knows
     ├── PipelineUnsupported a diffusers pipeline of another kind than ours
     ├── BackendUnavailable  a backend that this version or this machine does not have
     ├── EngineRefused       a compiled engine that is damaged, or does not draw as eager does
@@ -75,6 +77,14 @@ class ImageRejected(ModelsError):
 
 class DeviceUnavailable(ModelsError):
     """A device or precision that this machine does not have."""
+
+
+class PrecisionRefused(ModelsError):
+    """A precision whose portraits are further from the exact ones than the floor allows."""
+
+
+class MemoryModeUnknown(ModelsError):
+    """A way of saving memory that is not known; says which are."""
 
 
 class PipelineUnsupported(ModelsError):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
+import logging
 import os
 import re
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Final
 
+TORCHAO_LOGGERS: Final = ("torchao", "torch.utils._pytree")
 _LOADING = threading.Lock()
 # Its alignment calls a constructor that scikit-image has deprecated, once for each face.
 _ALIGNMENT = re.compile(r"insightface\.")
@@ -34,12 +37,27 @@ def quiet_libraries() -> Iterator[None]:
         library.set_verbosity_error()
         library.disable_progress_bar()
     try:
-        yield
+        with quiet_torchao():
+            yield
     finally:
         for library, level, bar in zip(libraries, levels, bars, strict=True):
             library.set_verbosity(level)
             if bar:
                 library.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def quiet_torchao() -> Iterator[None]:
+    """Within it torchao is imported without remarks about kernels for other machines than this."""
+    loggers = [logging.getLogger(name) for name in TORCHAO_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from cli import run
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     (), ("fuse",), ("people",), ("faces",), ("prompt",), ("train-mini",), ("bench",), ("demo",),
+    ("bench", "precision"), ("bench", "memory"),
     ("models",), ("models", "list"), ("models", "verify"), ("models", "card"),
     ("models", "pull"), ("models", "show"), ("models", "remove"), ("models", "example"),
     ("cache",), ("cache", "warm"), ("cache", "stats"), ("cache", "save"),
