@@ -90,12 +90,12 @@ def _measured(model: PublicModel, place: Path, side: int, steps: int) -> Figures
     engine.close()
     engine.unload()
     figures["another_adapter_another_picture"] = str(not np.array_equal(drawn, swapped))
+    bundle = open_bundle(second)  # as it is before its files are spoiled
+    file = second / "ip-adapter" / model.faceid
     key = "ip_adapter.1.to_k_ip.weight"
-    figures["adapter_without_a_key"] = _named(
-        second, second / "ip-adapter" / model.faceid, faceid_shapes(model), key
-    )
+    figures["adapter_without_a_key"] = _named(bundle, file, faceid_shapes(model), key)
     file = second / "pipeline" / "unet" / "diffusion_pytorch_model.safetensors"
-    figures["unet_without_a_key"] = _named(second, file, unet_shapes(model), "conv_in.weight")
+    figures["unet_without_a_key"] = _named(bundle, file, unet_shapes(model), "conv_in.weight")
     return figures
 
 
@@ -121,13 +121,12 @@ def _drawn(engine: Engine, side: int, steps: int) -> tuple[float, np.ndarray]:
     return seconds, np.asarray(result.images[0])
 
 
-def _named(directory: Path, file: Path, shapes: Shapes, key: str) -> str:
+def _named(bundle: Bundle, file: Path, shapes: Shapes, key: str) -> str:
     """Whether a key that is left out is named; the file is written anew."""
-    manifest = open_bundle(directory).manifest
     file.unlink()  # it is shared with another bundle
     write_weights(file, {name: shape for name, shape in shapes.items() if name != key})
     try:
-        load_components(Bundle("spoiled", directory, manifest), precision=PRECISION)
+        load_components(bundle, precision=PRECISION)
     except BundleCorrupt as error:
         return "named" if key in str(error) else str(error)
     return "loaded all the same"

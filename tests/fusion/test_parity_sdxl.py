@@ -111,6 +111,15 @@ class TestEveryBit:
         assert np.array_equal(theirs, by_engine(pipe, unit(2), 3.0)), "left as it is set"
         assert not np.array_equal(theirs, by_engine(pipe, unit(2), 3.0, identity_scale=1.0))
 
+    @pytest.mark.filterwarnings("ignore:`upcast_vae` is deprecated:FutureWarning")
+    def test_an_autoencoder_that_overflows_in_fp16(self, pipe: StableDiffusionXLPipeline) -> None:
+        """Both decode in float32, and only one of them casts the pipeline's own weights for it."""
+        for model in (pipe.unet, pipe.vae, pipe.text_encoder, pipe.text_encoder_2):
+            model.half()
+        ours = by_engine(pipe, unit(1), 5.0)
+        assert pipe.vae.dtype is torch.float16
+        assert np.array_equal(by_pipeline(pipe, unit(1).astype(np.float16), 5.0), ours)
+
     def test_v_prediction(self, pipe: StableDiffusionXLPipeline) -> None:
         pipe.scheduler.register_to_config(prediction_type="v_prediction")
         theirs = by_pipeline(pipe, unit(4), 3.0)
