@@ -12,7 +12,7 @@ import typer
 
 from cli.closeness import closeness
 from cli.errors import MeasurementFailed, OptionRejected
-from cli.options import BundleOption, JsonOption, MemoryOption, examples
+from cli.options import BundleOption, JsonOption, examples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,10 @@ def memory(
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps of each.")] = 10,
     bundle: BundleOption = "mini",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    mode: MemoryOption = None,
+    mode: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="MODE", help="One mode only: low, normal or high."),
+    ] = None,
     keep: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="With --memory: where its pictures go (.npz)."),

@@ -77,7 +77,7 @@ class DrawerBackend:
         if self.choice in (EAGER, AUTO) or self.denoiser is None:
             return
         latents, conditions = example_rows(denoiser, size)
-        if self.denoiser.found(denoiser.module, latents, conditions).runner is not None:
+        if self.denoiser.found(denoiser.plain_module, latents, conditions).runner is not None:
             return
         try:
             backend = backend_named(self.choice)
@@ -103,7 +103,7 @@ class DrawerBackend:
         """
         if self.denoiser is None:
             return
-        found = self.denoiser.found(denoiser.module, latents, conditions)
+        found = self.denoiser.found(denoiser.plain_module, latents, conditions)
         height, width = latents.shape[2:]
         why = self._refused or found.reason
         if found.runner is not None:

@@ -41,6 +41,7 @@ class _Parts:
 
     view: DenoiserView
     module: DenoiserModule
+    plain: DenoiserModule  # without packed convolutions, which no other backend knows
     watch: WeightsWatch
 
     @classmethod
@@ -50,7 +51,9 @@ class _Parts:
         if view.identities:
             _check_projection(unet.encoder_hid_proj)
             projecting += [unet.encoder_hid_proj, *view.identities]
-        parts = cls(view, DenoiserModule(view.unet), WeightsWatch(nn.ModuleList(projecting)))
+        module = DenoiserModule(view.unet)
+        plain = DenoiserModule(DenoiserView.of(unet).unet) if packed else module
+        parts = cls(view, module, plain, WeightsWatch(nn.ModuleList(projecting)))
         if packed:
             parts.pack(unet)
         return parts
@@ -117,6 +120,11 @@ class KeyValueDenoiser:
         return self._current().module
 
     @property
+    def plain_module(self) -> DenoiserModule:
+        """The same without packed convolutions: what engines are built of."""
+        return self._current().plain
+
+    @property
     def layout(self) -> KeyValueLayout:
         """Where each layer's K and V lie, in the order of `unet.attn_processors`."""
         return self._current().view.layout
@@ -179,7 +187,7 @@ class KeyValueDenoiser:
         parts = self._ready(latents, timesteps, conditions)
         with torch.no_grad():
             if self.engines is not None:
-                drawn = self.engines.whole(parts.module, latents, timesteps, conditions)
+                drawn = self.engines.whole(parts.plain, latents, timesteps, conditions)
                 if drawn is not None:
                     return drawn
             return parts.module.whole(
@@ -205,7 +213,7 @@ class KeyValueDenoiser:
             )
         with torch.no_grad():
             if self.engines is not None:
-                noise = self.engines.shallow(parts.module, latents, timesteps, conditions, deep)
+                noise = self.engines.shallow(parts.plain, latents, timesteps, conditions, deep)
                 if noise is not None:
                     return noise
             return parts.module.shallow(

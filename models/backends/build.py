@@ -38,7 +38,7 @@ def build_engines(
     backend.check(unet.device, unet.dtype)
     latents, conditions = example_rows(denoiser, size)
     entries = build_denoiser_engines(
-        denoiser.module, latents, conditions, backend, store, bundle=bundle, doing=doing
+        denoiser.plain_module, latents, conditions, backend, store, bundle=bundle, doing=doing
     )
     decoder = decoder_graph(autoencoder, size[1], size[0])
     last = build_engine(

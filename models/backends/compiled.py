@@ -25,6 +25,7 @@ from models.errors import BackendUnavailable, EngineRefused
 FILE: Final = "graph.pt2"
 _OPTIONS: Final = {
     "aot_inductor.package_constants_in_so": False,
+    "always_keep_tensor_constants": True,  # else weights of up to eight numbers are in the code
     "cpp.dynamic_threads": True,  # as many as the thread that calls may use, not as were here
 }
 

@@ -105,10 +105,11 @@ def find_engine(graph: Graph, choice: str, store: EngineStore) -> Found:
             if not store.has(key):
                 continue
             return Found(name, rows_padded(graph, backend.load(graph, store.open(key).folder)))
-        except (BackendUnavailable, EngineRefused) as error:
+        except BackendUnavailable as error:
+            if choice != "auto":  # what is not installed is not missed
+                reason = str(error)
+        except EngineRefused as error:
             reason = reason or str(error)
-    if choice == "auto" and not reason.startswith("/"):
-        reason = ""  # what is not installed is not missed
     return Found("eager", None, reason)
 
 

@@ -24,11 +24,11 @@ REQUEST = FusionRequest(
 
 
 def decisions(result: FusionResult) -> str:
-    return "\n".join(said for record in result.trace.stages for said in record.decisions)
+    return "\n".join(said for record in result.trace.records for said in record.decisions)
 
 
 def downgrades(result: FusionResult) -> str:
-    return "\n".join(said for record in result.trace.stages for said in record.downgrades)
+    return "\n".join(said for record in result.trace.records for said in record.downgrades)
 
 
 def pixels(result: FusionResult) -> np.ndarray:
