@@ -162,6 +162,8 @@ class Run:
                 )
                 for index in self._pending
             )
+            for told in drawer.notes:
+                notes.decided(told)
             drawer.backend.tell(
                 notes, drawer.denoiser.given, rows[0].latents, conditioning.positive
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 from uuid import uuid4
@@ -47,7 +47,7 @@ PIPELINE_STRENGTH = 0.6
 @dataclass(frozen=True)
 class Drawer:
     """Models that are loaded. factor: pixels per latent; channels: of the latents. upcasts, zeroes:
-    as `Components` has them.
+    as `Components` has them. notes: what was done to them that a trace should tell.
     """
 
     towers: tuple[TextTower, ...]
@@ -61,6 +61,7 @@ class Drawer:
     upcasts: bool = False
     zeroes: bool = False
     backend: DrawerBackend = field(default_factory=lambda: DrawerBackend(EAGER))
+    notes: tuple[str, ...] = ()
 
     @property
     def tokenizer(self) -> Any:
@@ -152,8 +153,8 @@ class BundleSource:
         self._device = choose_device(device)
         self.precision = resolve_precision(precision, self._device)
         self.memory = memory_mode(memory)
+        self.notes: tuple[str, ...] = ()  # all that was done to the models, once they are loaded
         self._backend = checked_backend(backend, self._device, self.precision, self.memory)
-        self.notes: tuple[str, ...] = ()
         self._drawer: Drawer | None = None
         self._owner = ""  # in the key of models that are not shared
         manifest = bundle.manifest
@@ -231,16 +232,20 @@ class BundleSource:
 
     def _load(self) -> Drawer:
         components = load_components(self._bundle, self._device, self.precision.dtype)
+        notes: list[str] = []
         if self.precision.quantised:
             done = quantise_denoiser(components.unet)
-            self.notes += (f"{done.layers} layers of the denoiser are int8",)
+            notes.append(f"precision int8: {done.layers} layers of the denoiser")
         backend = DrawerBackend(self._backend)
         drawer = Drawer.of(components, pack=self.memory.pack_weights, backend=backend)
         encoders = [tower.encoder for tower in drawer.towers]
         applied = apply_memory_mode(
             self.memory, components.unet, components.vae, encoders, components.device
         )
-        self.notes += applied.notes
+        self.notes = (*notes, *applied.notes)
+        if self.memory.name == "low":
+            notes += [f"memory low: {said}" for said in applied.notes]
+        drawer = replace(drawer, notes=tuple(notes))
         side = components.image_size // drawer.factor
         drawer.backend.build(drawer.denoiser.given, drawer.vae, (side, side), self.name)
         return drawer

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from models.quiet import quiet_imports
+
 if TYPE_CHECKING:
     from models.adapters.lora import LoraWeights, read_lora
     from models.adapters.stack import AdapterStack, AppliedAdapter
@@ -351,7 +353,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    with quiet_imports():
+        return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Final
 
 TORCHAO_LOGGERS: Final = ("torchao", "torch.utils._pytree")
@@ -58,6 +59,22 @@ def quiet_torchao() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Within it the first import of torchao, where it is installed, is not remarked upon: diffusers
+    imports it wherever it finds it, and both warn of kernels for other machines than this.
+    """
+    if "torchao" in sys.modules or find_spec("torchao") is None:
+        yield
+        return
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextlib.contextmanager
