@@ -1,21 +1,29 @@
-"""`limner bench`: how fast this machine draws, and where the time goes."""
+"""`limner bench`: how fast this machine draws, where the time goes, and what saving costs."""
 
 import statistics
 from typing import Annotated
 
 import typer
 
+from cli import bench_memory, bench_precision
 from cli.options import BundleOption, JsonOption, examples
 
 EXAMPLES = examples(
     ("limner bench", "five portraits of 20 steps with a face and words"),
     ("limner bench --steps 10 --count 20 --json", "other numbers, for a program"),
+    ("limner bench precision", "what fp16, bf16 and int8 cost, save and lose"),
+    ("limner bench memory", "what --memory low, normal and high cost and save"),
 )
 PHOTO_SIZE = 256  # pixels
 WARM_UP = 1  # pictures that are drawn and not counted
 
 
+group = typer.Typer(invoke_without_command=True)
+
+
+@group.callback(epilog=EXAMPLES)
 def bench(
+    context: typer.Context,
     count: Annotated[int, typer.Option(min=1, help="Portraits to draw.")] = 5,
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps of each.")] = 20,
     bundle: BundleOption = "mini",
@@ -23,6 +31,8 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Draw portraits, one after another and at once; tell seconds, stages and memory."""
+    if context.invoked_subcommand is not None:
+        return
     import time
 
     from cli.console import print_json, progress, say, table
@@ -86,4 +96,6 @@ def bench(
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("bench", epilog=EXAMPLES)(bench)
+    group.command("precision", epilog=bench_precision.EXAMPLES)(bench_precision.precision)
+    group.command("memory", epilog=bench_memory.EXAMPLES)(bench_memory.memory)
+    app.add_typer(group, name="bench")

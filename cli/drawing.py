@@ -1,5 +1,6 @@
 """Loading the engine and drawing a request, with a display that says how far it is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,18 +24,43 @@ _DOING = {
 }
 
 
-def load_engine(bundle: str, device: str = "auto", cache: Path | None = None) -> "Engine":
+def load_engine(
+    bundle: str,
+    device: str = "auto",
+    cache: Path | None = None,
+    *,
+    precision: str = "auto",
+    backend: str = "auto",
+    face_pack: str | None = None,
+    memory: str = "normal",
+    loras: Sequence[tuple[Path, float]] = (),
+) -> "Engine":
     """The engine of a bundle; a display says what takes the first seconds.
 
     The models themselves are loaded with the first request. cache: a folder of prompts encoded
-    before, to start from.
+    before, to start from. loras: files to merge, and how strongly. The others as
+    `Engine.load` takes them.
     """
     with progress() as bar:
         bar.add_task("starting", total=None)
         from fusion import Engine, EngineSettings, PromptSettings
 
         settings = EngineSettings(prompts=PromptSettings(warm_from=cache))
-        return Engine.load(bundle, device=device, settings=settings)
+        from models import read_lora
+
+        read = [(path, read_lora(path), scale) for path, scale in loras]
+        engine = Engine.load(
+            bundle,
+            device=device,
+            precision=precision,
+            backend=backend,
+            settings=settings,
+            face_pack=face_pack,
+            memory=memory,
+        )
+        for path, weights, scale in read:
+            engine.adapt(lambda stack, w=weights, n=path.stem, s=scale: stack.add(w, n, s))  # type: ignore[misc]
+        return engine
 
 
 def draw_request(engine: "Engine", request: "FusionRequest") -> "FusionResult":

@@ -14,8 +14,8 @@ class OptionRejected(ValueError):
     """An option cannot be understood or does not fit the others."""
 
 
-class NotOffered(ValueError):
-    """A command that has its name already and cannot do its work in this version."""
+class MeasurementFailed(ValueError):
+    """A process that was to measure something came to no figure."""
 
 
 class OutputRejected(ValueError):

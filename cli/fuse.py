@@ -8,8 +8,13 @@ import typer
 
 from cli.errors import OptionRejected
 from cli.options import (
+    BackendOption,
     BundleOption,
+    FacePackOption,
     JsonOption,
+    LoraOption,
+    MemoryOption,
+    PrecisionOption,
     SettingsOption,
     TextOption,
     WeightedPhoto,
@@ -93,6 +98,11 @@ def fuse(
     ] = None,
     bundle: BundleOption = "mini",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: PrecisionOption = "auto",
+    backend: BackendOption = "auto",
+    memory: MemoryOption = "normal",
+    faces_pack: FacePackOption = None,
+    lora: LoraOption = None,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -137,7 +147,17 @@ def fuse(
         min_identity=min_identity,
         mode="fast" if fast else "exact",
     )
-    engine = load_engine(bundle, device, cache)
+    merged = [parse_identity(given) for given in lora or ()]
+    engine = load_engine(
+        bundle,
+        device,
+        cache,
+        precision=precision,
+        backend=backend,
+        face_pack=faces_pack,
+        memory=memory,
+        loras=[(one.path, 1.0 if one.weight is None else one.weight) for one in merged],
+    )
     result = draw_request(engine, request)
     write_all({path: portrait_writer(result, index) for index, path in enumerate(paths)})
     if as_json:

@@ -4,6 +4,7 @@ Nothing heavy is imported here or in any command's module: `limner --help` answe
 command imports what it needs when it runs.
 """
 
+import logging
 import os
 import sys
 import warnings
@@ -15,6 +16,7 @@ from cli import (
     ab,
     bench,
     cache,
+    compiling,
     demo,
     faces,
     fuse,
@@ -50,6 +52,7 @@ serve.register(app)
 keys.register(app)
 models.register(app)
 train.register(app)
+compiling.register(app)
 bench.register(app)
 ab.register(app)
 demo.register(app)
@@ -88,5 +91,7 @@ def _quieten_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for name in ("torchao", "torch.utils._pytree"):  # diffusers imports it where it is installed
+        logging.getLogger(name).setLevel(logging.ERROR)
     if not os.environ.get("LIMNER_DEBUG"):
         warnings.simplefilter("ignore")

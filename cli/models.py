@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import pull
 from cli.options import JsonOption, examples
 
 if TYPE_CHECKING:
@@ -12,22 +13,28 @@ if TYPE_CHECKING:
     from models import Bundle
 
 group = typer.Typer(
-    no_args_is_help=True, help="The bundles on this machine: list, verify, card; pull, one day."
+    no_args_is_help=True,
+    help="Bundles: those on this machine, and public ones that can be fetched to it.",
 )
 
 
 @group.command("list", epilog=examples(("limner models list", "what is on this machine")))
 def list_(as_json: JsonOption = False) -> None:
-    """List the bundles: what each draws, how large, under which licence."""
-    from cli.console import print_json, table
-    from models import list_bundles
+    """List the bundles, here or to be fetched: what each draws, how large, which licence, where."""
+    from cli.console import print_json, say, table
+    from models import list_bundles, list_sources
 
-    rows = [_summary(name) for name in list_bundles()]
+    here = list_bundles()
+    rows = [_summary(name) for name in here]
+    rows += [_public(name) for name in list_sources() if name not in here]
     if as_json:
         print_json(rows)
         return
     columns = ["name", "draws", "size", "MiB", "licence", "state"]
     table(columns, [[row[column] for column in columns] for row in rows])
+    for row in rows:
+        if row["where"]:
+            say(f" lies in {row['where']}", first=str(row["name"]))
 
 
 @group.command(
@@ -39,18 +46,28 @@ def verify(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; without: all.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Read every file of a bundle and compare it with the digest its manifest gives."""
-    from cli.console import progress, say
+    from cli.console import print_json, progress, say
     from models import list_bundles, open_bundle, verify_bundle
 
+    told: list[dict[str, object]] = []
     for name in names or list_bundles():
         bundle = open_bundle(name)
         total = _bytes(bundle)
         with progress() as bar:
             task = bar.add_task(f"reading {name}", total=total)
             count = verify_bundle(bundle, lambda _, size, t=task: bar.advance(t, size))  # type: ignore[misc]
-        say(f"{name}: {count} files, {total / 2**20:.1f} MiB, every digest as the manifest says")
+        told.append({"name": name, "files": count, "bytes": total, "where": str(bundle.directory)})
+        if not as_json:
+            say(
+                f"{name}: {count} files, {total / 2**20:.1f} MiB, every digest as the manifest says"
+            )
+    if as_json:
+        print_json(told)
+    elif not told:
+        say("no bundle is here; fetch one with: limner models pull NAME, see limner models list")
 
 
 @group.command(
@@ -96,24 +113,9 @@ def card(
         print_card(shown, standard_output())
 
 
-@group.command(
-    epilog=examples(("limner models pull sd15-faceid", "for now: says what works meanwhile"))
-)
-def pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A public bundle.")],
-) -> None:
-    """Fetch a public bundle: not possible in this version, which says what works meanwhile."""
-    from cli.errors import NotOffered
-
-    raise NotOffered(
-        f"this version cannot fetch public bundles yet, nor {name}; what works meanwhile: "
-        "Engine.from_diffusers(pipe) with a pipeline of your own, or a bundle's directory as "
-        "--bundle FOLDER"
-    )
-
-
 def register(app: typer.Typer) -> None:
     """Add the group to the application."""
+    pull.register(group)
     app.add_typer(group, name="models")
 
 
@@ -144,7 +146,7 @@ def _summary(name: str) -> dict[str, object]:
     try:
         bundle = open_bundle(name)
     except (BundleCorrupt, BundleNotFound) as error:
-        unknown = dict.fromkeys(("draws", "size", "MiB", "licence"), "")
+        unknown = dict.fromkeys(("draws", "size", "MiB", "licence", "where"), "")
         return {"name": name, **unknown, "state": str(error)}
     manifest = bundle.manifest
     return {
@@ -154,4 +156,23 @@ def _summary(name: str) -> dict[str, object]:
         "MiB": f"{_bytes(bundle) / 2**20:.1f}",
         "licence": manifest.licence,
         "state": "complete",
+        "where": str(bundle.directory),
+    }
+
+
+def _public(name: str) -> dict[str, object]:
+    from models import is_begun, read_source
+
+    source = read_source(name)
+    said = source.description
+    known = all(file.size is not None for file in source.files if file.fetched)
+    begun = is_begun(name)
+    return {
+        "name": name,
+        "draws": f"{said.draws.people} people",
+        "size": f"{said.size}²",
+        "MiB": f"{'' if known else '≥ '}{source.known_bytes / 2**20:.1f}",
+        "licence": said.licence,
+        "state": f"{'begun' if begun else 'not here'}: limner models pull {name}",
+        "where": "",
     }

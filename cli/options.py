@@ -28,6 +28,36 @@ SettingsOption = Annotated[
 TextOption = Annotated[
     str | None, typer.Option("--text", "-t", metavar="WORDS", help="Free words about the portrait.")
 ]
+PrecisionOption = Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        help="auto: what `limner compile` has built, else eager. By name: compiled, onnx, tensorrt "
+        "…, built on first use."
+    ),
+]
+FacePackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--faces-pack", metavar="NAME", help="An InsightFace pack's name or folder for the photos."
+    ),
+]
+LoraOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lora",
+        metavar="FILE[:SCALE]",
+        help="A LoRA's safetensors file, merged for this portrait. May be repeated.",
+    ),
+]
+MemoryOption = Annotated[
+    str,
+    typer.Option(
+        "--memory",
+        metavar="MODE",
+        help="How much memory to spend: low, normal or high; low is slower.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of words.")]
 
 

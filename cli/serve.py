@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.errors import OptionRejected
-from cli.options import BundleOption, examples
+from cli.options import (
+    BackendOption,
+    BundleOption,
+    FacePackOption,
+    MemoryOption,
+    PrecisionOption,
+    examples,
+)
 
 if TYPE_CHECKING:
     from serving import Server, ServerSettings
@@ -43,6 +50,10 @@ def serve(
     data: FolderOption = None,
     database: DatabaseOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: PrecisionOption = "auto",
+    backend: BackendOption = "auto",
+    memory: MemoryOption = "normal",
+    faces_pack: FacePackOption = None,
     alias: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Another name of the model.")
     ] = None,
@@ -79,6 +90,10 @@ def serve(
         settings = serving.ServerSettings(
             bundle=bundle,
             device=device,
+            precision=precision,
+            backend=backend,
+            memory=memory,
+            face_pack=faces_pack,
             host=host,
             port=port,
             folder=data or serving.default_folder(),

@@ -9,12 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from models.quiet import quiet_imports
+
 if TYPE_CHECKING:
     from fusion.colour import ColourMatch
+    from fusion.compiling import compile_bundle
     from fusion.complexity import StepSettings
     from fusion.engine import Engine
     from fusion.errors import (
-        BackendUnavailable,
         DrawingFailed,
         EngineBusy,
         EngineClosed,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from fusion.fast import FastSettings
     from fusion.job import Occupancy
     from fusion.mask import MaskShape, soft_mask
+    from fusion.memory_trial import MemoryTrial, try_memory_mode
     from fusion.placement import FacePlacement
     from fusion.pressure import Pressure, PressureSettings
     from fusion.progress import Event, EventKind, Handle
@@ -43,16 +46,17 @@ if TYPE_CHECKING:
     from fusion.resolved import RequestDefaults, ResolvedRequest, resolve
     from fusion.result import FusionResult, IdentitySimilarity, PictureReport
     from fusion.settings import EngineSettings
+    from fusion.source import BundleSource
     from fusion.task import FusionTask, Reference, Role, TaskState
     from fusion.trace import Stage, StageRecord, Trace
     from fusion.usage import Spent, Usage
 
 _HOMES = {
     "colour": ("ColourMatch",),
+    "compiling": ("compile_bundle",),
     "complexity": ("StepSettings",),
     "engine": ("Engine",),
     "errors": (
-        "BackendUnavailable",
         "DrawingFailed",
         "EngineBusy",
         "EngineClosed",
@@ -71,7 +75,9 @@ _HOMES = {
     "fast": ("FastSettings",),
     "job": ("Occupancy",),
     "mask": ("MaskShape", "soft_mask"),
+    "memory_trial": ("MemoryTrial", "try_memory_mode"),
     "placement": ("FacePlacement",),
+    "source": ("BundleSource",),
     "pressure": ("Pressure", "PressureSettings"),
     "progress": ("Event", "EventKind", "Handle"),
     "prompt_memory": ("PromptMemory", "PromptSettings"),
@@ -88,7 +94,6 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "BackendUnavailable",
     "ColourMatch",
     "DEFAULT_RECOVERY",
     "DrawingFailed",
@@ -116,9 +121,11 @@ __all__ = [
     "InvalidSize",
     "InvalidWeights",
     "MaskShape",
+    "MemoryTrial",
     "Occupancy",
     "PictureKind",
     "PictureReport",
+    "BundleSource",
     "Pressure",
     "PressureSettings",
     "PromptMemory",
@@ -137,18 +144,21 @@ __all__ = [
     "Trace",
     "Unsupported",
     "Usage",
+    "compile_bundle",
     "encode",
     "read_labels",
     "resolve",
     "save",
     "soft_mask",
+    "try_memory_mode",
 ]
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    with quiet_imports():
+        return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

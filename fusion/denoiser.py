@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fusion.conditioning import Conditioning
 from fusion.sampler import Row, guided, scaled_latents
-from models import KeyValueDenoiser, RowConditions
+from models import DenoiserEngines, KeyValueDenoiser, RowConditions
 
 Processor = Any  # the IP-Adapter's attention processors share no public base
 
@@ -23,11 +23,16 @@ class RowDenoiser:
     its batch is computed bit for bit as the pipeline computes it.
     """
 
-    def __init__(self, unet: UNet2DConditionModel, pack: bool = False) -> None:
-        """pack: see KeyValueDenoiser. Raises PipelineUnsupported for a UNet with conditions of
-        another kind.
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        pack: bool = False,
+        engines: DenoiserEngines | None = None,
+    ) -> None:
+        """pack, engines: see KeyValueDenoiser. Raises PipelineUnsupported for a UNet with
+        conditions of another kind.
         """
-        self.given = KeyValueDenoiser(unet, pack)
+        self.given = KeyValueDenoiser(unet, pack, engines)
 
     def batch(self, rows: Sequence[Row], conditionings: Sequence[Conditioning]) -> RowConditions:
         """The conditions of a batch of rows, good for as long as its rows and their guidance stay

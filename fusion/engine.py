@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 
-from fusion.errors import BackendUnavailable, EngineBusy, EngineClosed, FusionCancelled
-from fusion.job import Job, Occupancy, check_age, state_after, task_of
-from fusion.loop import StepLoop
+from fusion.backends import checked_backend
 from fusion.memory import return_memory
 from fusion.ordered import in_order
-from fusion.pressure import PressurePolicy
-from fusion.progress import ENDING, Handle
+from fusion.progress import Handle
 from fusion.prompt_memory import PromptMemory
+from fusion.queue import RequestQueue
 from fusion.request import FusionRequest
 from fusion.resolved import ResolvedRequest, resolve
 from fusion.result import FusionResult
-from fusion.run import Run
 from fusion.settings import EngineSettings
 from fusion.shared import Shared, namespace_of
 from fusion.source import BundleSource, ModelSource, PipelineSource, check_supported
 from fusion.stages.analyse import Analyser, face_store
 from fusion.stages.condition import KeyValueStore
 from fusion.stages.prompt import write_prompt
-from fusion.task import TaskState
 from fusion.trace import Notes
-from fusion.worker import Worker
 from models import (
+    AdapterStack,
+    AppliedAdapter,
     choose_device,
-    choose_precision,
+    memory_mode,
     open_bundle,
-    release_team,
-    single_threaded,
+    resolve_precision,
 )
 from prompting import PromptPlan
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
-BACKENDS: Final = ("auto", "eager")
 
-
-class Engine:
+class Engine(RequestQueue):
     """Draws portraits with one set of models, which it loads on first use and keeps.
 
     Safe to share between threads. Requests wait in a bounded queue and are begun in order; those in
@@ -60,22 +51,14 @@ class Engine:
         """An engine over any source of models; `load` and `from_diffusers` are the usual ways."""
         settings = settings or EngineSettings()
         self._source = source
-        self._settings = settings
-        self._shared = Shared(
+        shared = Shared(
             source=source,
             faces=face_store(settings.face_store_max_bytes),
             prompts=PromptMemory(settings.prompts),
             key_values=KeyValueStore(settings.key_values_max_bytes),
             settings=settings,
         )
-        self._pressure = PressurePolicy(settings.pressure)
-        self._preparer = Worker("limner-prepare", single_threaded)
-        self._loop = StepLoop(lambda: source.drawer().denoiser, settings.largest_batch)
-        self._finisher = Worker("limner-finish", single_threaded)
-        self._waiting: deque[Job] = deque()
-        self._active: dict[Job, None] = {}
-        self._changed = threading.Condition()
-        self._closed = False
+        super().__init__(shared, settings)
 
     @classmethod
     def load(
@@ -85,19 +68,28 @@ class Engine:
         precision: str | torch.dtype = "auto",
         backend: str = "auto",
         settings: EngineSettings | None = None,
+        face_pack: str | Path | None = None,
+        memory: str = "normal",
     ) -> Engine:
         """An engine over a bundle, by its name or directory; the models are loaded on first use.
 
+        backend: "auto" draws by the engines that `limner compile` has built, eager where there are
+        none; another name builds what is missing for the bundle's own size on first use. face_pack:
+        an InsightFace pack's name or folder, in the place of the bundle's own. memory: low, normal
+        or high (docs/precision.md).
         Every file is read once and compared with the manifest's sha256.
-        Raises BackendUnavailable, DeviceUnavailable, BundleNotFound, BundleCorrupt.
+        Raises BackendUnavailable, DeviceUnavailable, BundleNotFound, BundleCorrupt,
+        FacePackRejected, MemoryModeUnknown.
         """
-        if backend not in BACKENDS:
-            raise BackendUnavailable(
-                f"backend {backend!r} is not available: give one of {', '.join(BACKENDS)}"
-            )
-        choose_precision(precision, choose_device(device))  # refused now, not on first use
+        mode, settings = memory_mode(memory), settings or EngineSettings()
+        if mode.largest_batch is not None:
+            settings = replace(settings, largest_batch=mode.largest_batch)
+        # What does not go together is refused before the files are read.
+        checked_backend(
+            backend, where := choose_device(device), resolve_precision(precision, where), mode
+        )
         bundle = open_bundle(name_or_directory, verify=True)
-        return cls(BundleSource(bundle, device, precision), settings)
+        return cls(BundleSource(bundle, device, precision, backend, face_pack, mode), settings)
 
     @classmethod
     def from_diffusers(
@@ -142,13 +134,6 @@ class Engine:
     def key_values(self) -> KeyValueStore:
         """The denoiser's keys and values of texts and identities, and their statistics."""
         return self._shared.key_values
-
-    @property
-    def occupancy(self) -> Occupancy:
-        """How busy it is right now."""
-        with self._changed:
-            active = sum(not job.handle.done() for job in self._active)
-            return Occupancy(len(self._waiting), active, self._loop.rows)
 
     def forget(self, namespace: str) -> int:
         """Drop all that is remembered of a namespace and not in use by its requests right now:
@@ -233,23 +218,24 @@ class Engine:
         """
         return self._enqueue(request, namespace, task_id, wait=False)
 
-    def close(self, cancel: bool = False) -> None:
-        """Take no more requests and wait for those there are. cancel: stop them first."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-            jobs = [*self._waiting, *self._active]
-        if cancel:
-            for job in jobs:
-                job.handle.cancel()
-        workers = (self._preparer, self._loop, self._finisher)
-        if any(worker.is_current for worker in workers):
-            return  # one of our own threads, which the requests need to come to their end
-        with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._active)
-        for worker in workers:
-            worker.join()
-        self._release()
+    @property
+    def adapters(self) -> tuple[AppliedAdapter, ...]:
+        """What is merged into the weights: LoRA, and the FaceID."""
+        return self._source.drawer().adapters.adapters
+
+    def adapt(self, change: Callable[[AdapterStack], None]) -> tuple[AppliedAdapter, ...]:
+        """Add, scale, swap or remove LoRA and FaceID (docs/adapters.md); what is on then.
+
+        change: given the stack. Waits for the requests there are. Other engines of the bundle draw
+        as before: its models are loaded once more for this one, until `unload`. A pipeline's own
+        weights are changed. Raises AdapterRejected, which leaves all as it was, and EngineBusy.
+        """
+        with self._alone("adapt"):
+            drawer = self._source.own_drawer()
+            with torch.inference_mode(False), torch.no_grad():
+                change(drawer.adapters)
+            drawer.backend.forget()  # some hold the weights as they were
+            return drawer.adapters.adapters
 
     def unload(self) -> None:
         """Give the models back, with what is remembered of words and faces in their memory; the
@@ -258,121 +244,8 @@ class Engine:
         The models themselves leave memory with the last engine that uses them; those of a pipeline
         are its owner's. Raises EngineBusy where a request's own thread asks.
         """
-        if any(worker.is_current for worker in (self._preparer, self._loop, self._finisher)):
-            raise EngineBusy("a request is being told of: unload from another thread")
-        with self._changed:  # nothing begins meanwhile
-            self._changed.wait_for(lambda: not self._waiting and not self._active)
+        with self._alone("unload"):
             self._release()
             self.prompts.pool.clear()
             self.key_values.clear()
         return_memory()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(cancel=error is not None)
-
-    def _enqueue(
-        self, request: FusionRequest, namespace: str, task_id: str | None, *, wait: bool
-    ) -> Handle:
-        resolved = self.resolve(request)
-        task = task_of(request, resolved, self._settings.ttl_seconds, namespace, task_id)
-        with self._changed:
-            if wait:
-                self._changed.wait_for(lambda: self._closed or not self._full())
-            if self._closed:
-                raise EngineClosed("this engine was closed: load another")
-            if self._full():
-                raise EngineBusy(
-                    f"{len(self._waiting)} requests are waiting already: try again in a while"
-                )
-            handle = Handle(task, on_cancel=lambda: self._withdraw(handle))
-            job = Job(handle, Run(request, resolved, handle, self._shared))
-            self._preparer.put(self._begin_next)  # which waits for the lock
-            self._waiting.append(job)
-        release_team()  # of who asks: the loop is to have the only one
-        return handle
-
-    def _release(self) -> None:
-        self._source.release()
-        self.prompts.release()
-
-    def _full(self) -> bool:
-        return len(self._waiting) >= self._settings.capacity
-
-    def _queue_share(self) -> float:
-        with self._changed:
-            return len(self._waiting) / max(self._settings.capacity, 1)
-
-    def _withdraw(self, handle: Handle) -> None:
-        """A request that was cancelled while it waited ends at once."""
-        with self._changed:
-            found = [job for job in self._waiting if job.handle is handle]
-            for job in found:
-                self._waiting.remove(job)
-                self._active[job] = None  # until it has ended
-            self._changed.notify_all()
-        for job in found:
-            self._end(job, FusionCancelled(f"request {handle.task.id} was cancelled"))
-
-    def _begin_next(self) -> None:
-        """Begin the request that waits longest, once there is room for it."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: not self._waiting or len(self._active) < self._settings.active_requests
-            )
-            if not self._waiting:
-                return  # it was cancelled
-            job = self._waiting.popleft()
-            self._active[job] = None
-            self._changed.notify_all()
-        try:
-            check_age(job.handle)
-            job.handle.advance(job.handle.task.now(TaskState.RUNNING))
-            drawing = job.run.prepare(
-                partial(self._drawn, job), self._pressure, self._queue_share, self._finisher
-            )
-            self._loop.admit(drawing)
-        except BaseException as error:
-            self._end(job, error)
-
-    def _drawn(self, job: Job, error: BaseException | None) -> None:
-        """The loop has let go of a drawing; the rest is not its business."""
-        self._finisher.put(partial(self._finish, job, error))
-
-    def _finish(self, job: Job, error: BaseException | None) -> None:
-        try:
-            if error is not None:
-                raise error
-            drawing = job.run.finish()
-            if drawing is not None:
-                self._loop.admit(drawing)
-                return
-            result = job.run.result()
-        except BaseException as failure:
-            self._end(job, failure)
-        else:
-            self._end(job, result=result)
-
-    def _end(
-        self, job: Job, error: BaseException | None = None, result: FusionResult | None = None
-    ) -> None:
-        """Whatever became of a request, its handle ends, and what it pinned is free."""
-        handle = job.handle
-        job.run.close()
-        try:
-            if result is not None:
-                handle.end(result.task, ENDING[TaskState.DONE], result=result)
-            elif error is not None:
-                state = state_after(error)
-                handle.end(handle.task.now(state), ENDING[state], error=error)
-        finally:  # a listener was interrupted
-            with self._changed:
-                self._active.pop(job, None)
-                self._changed.notify_all()

@@ -10,9 +10,7 @@
     │       │   └── InvalidSize         a size the model cannot draw
     │       └── Unsupported             this engine cannot do what was asked
     │           ├── IdentityUnsupported     no FaceID adapter
-    │           ├── FaceAnalysisMissing     no face pack to read pictures with
-    │           ├── BackendUnavailable      a backend this version does not have
-    │           └── PipelineUnsupported     a diffusers pipeline of another kind
+    │           └── FaceAnalysisMissing     no face pack to read pictures with
     └── RuntimeError
         ├── FusionCancelled             the request was cancelled
         ├── DrawingFailed               what was drawn is no picture
@@ -59,10 +57,6 @@ class IdentityUnsupported(Unsupported):
 
 class FaceAnalysisMissing(Unsupported):
     """Pictures were given, but the engine has no face pack to read them with."""
-
-
-class BackendUnavailable(Unsupported):
-    """A backend that this version or this machine does not have."""
 
 
 class FusionCancelled(RuntimeError):

@@ -144,10 +144,12 @@ class Run:
         for index in self._pending:
             self._tried[index] += 1
         width, height = resolved.size
+        conditioning = self.ground.conditioned.conditioning.scaled(attempt.identity_scale)
+        conditioning = conditioning.sized(resolved.size)
 
         def prepared(notes: Notes) -> tuple[Row, ...]:
             notes.extend(said)
-            return tuple(
+            rows = tuple(
                 prepare_row(
                     resolved,
                     drawer.scheduler,
@@ -160,14 +162,19 @@ class Run:
                 )
                 for index in self._pending
             )
+            for told in drawer.notes:
+                notes.decided(told)
+            drawer.backend.tell(
+                notes, drawer.denoiser.given, rows[0].latents, conditioning.positive
+            )
+            return rows
 
         rows = self.visits.run(Stage.PREPARE, prepared)
         self.visits.begin(Stage.DENOISE)
         self._held_bytes = resident_bytes()
-        conditioning = self.ground.conditioned.conditioning
         self._drawn = drawing = Drawing(
             rows=rows,
-            conditioning=conditioning.scaled(attempt.identity_scale).sized(resolved.size),
+            conditioning=conditioning,
             check=self.handle.check,
             on_step=self._on_step,
             done=self._done,
@@ -195,7 +202,8 @@ class Run:
 
     def _decode(self, latents: Tensor, notes: Notes | None = None) -> NDArray[np.uint8]:
         drawer = self.ground.drawer
-        return decode(drawer.vae, latents, notes, upcasts=drawer.upcasts)
+        runner = drawer.backend.decoder(drawer.vae, latents)
+        return decode(drawer.vae, latents, notes, upcasts=drawer.upcasts, runner=runner)
 
     def _recorded(self) -> Drawing:
         """The drawing that has left the loop, with what it took in the trace."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final, Protocol
+from uuid import uuid4
 
 import torch
 
 from cache import OnceEach, digest
+from fusion.backends import AUTO, EAGER, DrawerBackend, checked_backend
 from fusion.denoiser import RowDenoiser, identity_processors
 from fusion.errors import FaceAnalysisMissing, IdentityUnsupported, InvalidRequest
 from fusion.placement import FacePlacement
@@ -15,14 +18,24 @@ from fusion.request import FusionRequest
 from fusion.resolved import RequestDefaults
 from fusion.stages.analyse import Analyser
 from models import (
+    AdapterStack,
     Bundle,
     ComponentKind,
     Components,
     FaceAnalyser,
+    MemoryMode,
+    Precision,
     TextTower,
+    apply_memory_mode,
     choose_device,
-    choose_precision,
+    engines_root,
+    find_face_pack,
     load_components,
+    memory_mode,
+    quantise_denoiser,
+    recogniser_warning,
+    resolve_precision,
+    weight_bytes,
 )
 
 PIPELINE_STEPS = 50  # what diffusers' pipelines do when nothing is said
@@ -34,7 +47,7 @@ PIPELINE_STRENGTH = 0.6
 @dataclass(frozen=True)
 class Drawer:
     """Models that are loaded. factor: pixels per latent; channels: of the latents. upcasts, zeroes:
-    as `Components` has them.
+    as `Components` has them. notes: what was done to them that a trace should tell.
     """
 
     towers: tuple[TextTower, ...]
@@ -44,8 +57,11 @@ class Drawer:
     device: torch.device
     factor: int
     channels: int
+    adapters: AdapterStack
     upcasts: bool = False
     zeroes: bool = False
+    backend: DrawerBackend = field(default_factory=lambda: DrawerBackend(EAGER))
+    notes: tuple[str, ...] = ()
 
     @property
     def tokenizer(self) -> Any:
@@ -59,24 +75,31 @@ class Drawer:
         return dtype
 
     @classmethod
-    def of(cls, components: Components, pack: bool = False) -> Drawer:
+    def of(
+        cls, components: Components, pack: bool = False, backend: DrawerBackend | None = None
+    ) -> Drawer:
         """pack: lay weights out for this device where that is faster (see KeyValueDenoiser); only
-        for models that are the drawer's own. Equal to rounding.
+        for models that are the drawer's own. Equal to rounding. backend: without, eager.
 
         Raises PipelineUnsupported.
         """
-        if pack and components.device.type == "cpu":
+        if pack:
             components.vae.to(memory_format=torch.channels_last)  # decodes faster
+            if components.device.type == "cuda":
+                components.unet.to(memory_format=torch.channels_last)
+        backend = backend or DrawerBackend(EAGER)
         return cls(
             towers=components.towers,
             vae=components.vae,
             scheduler=components.scheduler,
-            denoiser=RowDenoiser(components.unet, pack),
+            denoiser=RowDenoiser(components.unet, pack, backend.denoiser),
             device=components.device,
             factor=components.scale_factor,
             channels=int(components.unet.config.in_channels),
+            adapters=components.adapters,
             upcasts=components.upcasts,
             zeroes=components.zeroes,
+            backend=backend,
         )
 
 
@@ -100,6 +123,7 @@ class ModelSource(Protocol):
     @property
     def loaded(self) -> bool: ...
     def drawer(self) -> Drawer: ...
+    def own_drawer(self) -> Drawer: ...
     def release(self) -> None: ...
 
 
@@ -112,18 +136,36 @@ class BundleSource:
     """A bundle: its description at once, its models on first use, once in a process."""
 
     def __init__(
-        self, bundle: Bundle, device: str | torch.device, precision: str | torch.dtype
+        self,
+        bundle: Bundle,
+        device: str | torch.device,
+        precision: str | torch.dtype | Precision = "auto",
+        backend: str = AUTO,
+        face_pack: str | Path | None = None,
+        memory: str | MemoryMode = "normal",
     ) -> None:
+        """face_pack: an InsightFace pack's name or folder, in the place of the bundle's own.
+
+        Raises FacePackRejected, DeviceUnavailable, MemoryModeUnknown, and BackendUnavailable where
+        neither precision nor memory mode goes with it.
+        """
         self._bundle = bundle
-        self._device = device
-        self._precision = precision
+        self._device = choose_device(device)
+        self.precision = resolve_precision(precision, self._device)
+        self.memory = memory_mode(memory)
+        self.notes: tuple[str, ...] = ()  # all that was done to the models, once they are loaded
+        self._backend = checked_backend(backend, self._device, self.precision, self.memory)
         self._drawer: Drawer | None = None
+        self._owner = ""  # in the key of models that are not shared
         manifest = bundle.manifest
         self.name = bundle.name
         self.digest = bundle.digest
         self.knows_identities = bundle.has(ComponentKind.IDENTITY)
         self.warnings: tuple[str, ...] = ()
         self._analyser: Analyser | None = None
+        self._pack = None if face_pack is None else find_face_pack(face_pack)
+        if self._pack is not None and (said := recogniser_warning(self._pack, bundle)):
+            self.warnings += (said,)
         known = manifest.faces.placement if manifest.faces else None
         self.placement = FacePlacement(*known) if known else None
         self.defaults = RequestDefaults(
@@ -138,13 +180,19 @@ class BundleSource:
 
     @property
     def analyser(self) -> Analyser | None:
-        """What finds faces, if the bundle has a face pack; its files are read when it is used."""
-        analyser, bundle, device = self._analyser, self._bundle, self._device
-        if analyser is None and bundle.has(ComponentKind.FACES):
+        """What finds faces, if there is a face pack; its files are read when it is used."""
+        analyser, bundle, pack = self._analyser, self._bundle, self._pack
+        device = str(self._device)
+        if analyser is not None:
+            return analyser
+        if pack is not None:
+            kept = digest([pack.digest, pack.settings.model_dump_json(), device])
+            analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser.of_pack(pack, device=device))
+        elif bundle.has(ComponentKind.FACES):
             place = str(bundle.path(ComponentKind.FACES).resolve())
-            kept = digest([bundle.manifest.model_dump_json(), place, str(choose_device(device))])
+            kept = digest([bundle.manifest.model_dump_json(), place, device])
             analyser = _ANALYSERS.get(kept, lambda: FaceAnalyser(bundle, device))
-            self._analyser = analyser
+        self._analyser = analyser
         return analyser
 
     @property
@@ -162,17 +210,44 @@ class BundleSource:
         """The models, loaded if need be. Raises BundleCorrupt, DeviceUnavailable."""
         drawer = self._drawer  # another thread may release it meanwhile
         if drawer is None:
-            device = choose_device(self._device)
-            dtype = choose_precision(self._precision, device)
             described = self._bundle.manifest.model_dump_json()
-            kept = digest([described, str(device), str(dtype)])
-            drawer = _DRAWERS.get(
-                kept,
-                lambda: Drawer.of(
-                    load_components(self._bundle, device=device, precision=dtype), pack=True
-                ),
-            )
+            drawn_by = [str(self._device), self.precision.key, self.memory.name, self._backend]
+            kept = digest([described, *drawn_by, str(engines_root()), self._owner])
+            drawer = _DRAWERS.get(kept, self._load)
             self._drawer = drawer
+        return drawer
+
+    def own_drawer(self) -> Drawer:
+        """The models, loaded once more unless they are this source's alone: to be changed."""
+        if not self._owner:
+            self._owner, self._drawer = uuid4().hex, None
+        return self.drawer()
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes that the loaded denoiser's, autoencoder's and text encoders' weights take."""
+        drawer = self.drawer()
+        encoders = (tower.encoder for tower in drawer.towers)
+        return weight_bytes(drawer.denoiser.given.unet, drawer.vae, *encoders)
+
+    def _load(self) -> Drawer:
+        components = load_components(self._bundle, self._device, self.precision.dtype)
+        notes: list[str] = []
+        if self.precision.quantised:
+            done = quantise_denoiser(components.unet)
+            notes.append(f"precision int8: {done.layers} layers of the denoiser")
+        backend = DrawerBackend(self._backend)
+        drawer = Drawer.of(components, pack=self.memory.pack_weights, backend=backend)
+        encoders = [tower.encoder for tower in drawer.towers]
+        applied = apply_memory_mode(
+            self.memory, components.unet, components.vae, encoders, components.device
+        )
+        self.notes = (*notes, *applied.notes)
+        if self.memory.name == "low":
+            notes += [f"memory low: {said}" for said in applied.notes]
+        drawer = replace(drawer, notes=tuple(notes))
+        side = components.image_size // drawer.factor
+        drawer.backend.build(drawer.denoiser.given, drawer.vae, (side, side), self.name)
         return drawer
 
 
@@ -214,6 +289,8 @@ class PipelineSource:
     def drawer(self) -> Drawer:
         """The pipeline's models."""
         return self._drawer
+
+    own_drawer = drawer
 
     def release(self) -> None:
         """Nothing: the models are the pipeline's."""

@@ -23,6 +23,8 @@ from models.manifest import (
 )
 
 PACKAGED = Path(__file__).with_name("bundles")
+SOURCES = Path(__file__).with_name("sources")  # manifests of what can be fetched
+LOCK_FILE = "sources.lock.toml"  # in a fetched bundle: where each file came from
 _CHUNK_BYTES = 1 << 20
 
 Progress = Callable[[str, int], None]  # called with the file's path and the bytes just read
@@ -49,6 +51,10 @@ class Bundle:
             f"{self.directory / MANIFEST_FILE} has no component of kind {kind.value!r}; "
             "add it or choose another bundle"
         )
+
+    def components_of(self, kind: ComponentKind) -> tuple[Component, ...]:
+        """All components of that kind, in the manifest's order; there may be several LoRA."""
+        return tuple(part for part in self.manifest.component if part.kind is kind)
 
     def path(self, kind: ComponentKind) -> Path:
         """The directory of the component of that kind. Raises BundleCorrupt."""
@@ -80,6 +86,8 @@ def _digest_of(components: tuple[Component, ...]) -> str:
     for component in sorted(components, key=lambda item: item.name):
         for path, record in sorted(component.files.items()):
             digest.update(f"{component.kind.value}\0{path}\0{record.sha256}\n".encode())
+        if component.kind is ComponentKind.LORA:
+            digest.update(f"scale\0{component.scale!r}\n".encode())  # another scale, other weights
     return digest.hexdigest()
 
 
@@ -139,7 +147,7 @@ def verify_bundle(bundle: Bundle, progress: Progress | None = None) -> int:
     """
     count = 0
     for path, record in bundle.files():
-        found = _sha256(path, progress)
+        found = file_sha256(path, progress)
         if found != record.sha256:
             raise BundleCorrupt(
                 f"{path} has sha256 {found[:12]}…, the manifest says {record.sha256[:12]}…; "
@@ -166,7 +174,7 @@ def seal_bundle(directory: Path, description: BundleDescription) -> Bundle:
             raise BundleCorrupt(f"{root} holds no file; build component {part.name!r} first")
         files = {
             path.relative_to(root).as_posix(): FileRecord(
-                sha256=_sha256(path), bytes=path.stat().st_size
+                sha256=file_sha256(path), bytes=path.stat().st_size
             )
             for path in paths
         }
@@ -189,6 +197,10 @@ def _find(name_or_directory: str | Path) -> Path:
     if text and directory.is_dir() and _looks_like_path(text):
         raise BundleNotFound(
             f"{directory} has no {MANIFEST_FILE}, so it is no bundle; name a bundle's directory"
+        )
+    if (SOURCES / f"{text}.toml").is_file() and not _looks_like_path(text):
+        raise BundleNotFound(
+            f"bundle {text!r} is public and not here; fetch it with: limner models pull {text}"
         )
     known = ", ".join(list_bundles()) or "none"
     raise BundleNotFound(
@@ -213,10 +225,13 @@ def _hidden(path: Path) -> bool:
 def _remedy(bundle: Bundle) -> str:
     if bundle.directory.parent == PACKAGED:
         return f"restore it with: git checkout -- models/bundles/{bundle.name}, or install again"
+    if (bundle.directory / LOCK_FILE).is_file():
+        return f"mend it with: limner models pull {bundle.name}"
     return "copy the bundle there again, whole"
 
 
-def _sha256(path: Path, progress: Progress | None = None) -> str:
+def file_sha256(path: Path, progress: Progress | None = None) -> str:
+    """sha256 of a file's content in hexadecimal. Raises BundleCorrupt where it cannot be read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as stream:

@@ -12,11 +12,14 @@ from typing import Any
 
 import torch
 
+from cache import Digest, digest
+from models.adapters.lora import read_lora
+from models.adapters.stack import AdapterStack
 from models.bundle import Bundle
 from models.errors import BundleCorrupt, PipelineUnsupported
-from models.identity import check_faceid, install_faceid, read_faceid
+from models.identity import FACEID, read_faceid
 from models.layouts import LAYOUTS, NAMES, STABLE_DIFFUSION, PipelineLayout, TextTower
-from models.manifest import ComponentKind
+from models.manifest import Component, ComponentKind
 from models.parts import Scheduler, load_part, load_scheduler, loading, read_index
 from models.precision import choose_device, choose_precision
 from models.quiet import quiet_libraries
@@ -41,7 +44,8 @@ class Components:
 
     towers: the text encoders; image_size: side in pixels of the pictures the denoiser was trained
     on. zeroes: whether the negative branch is zeros where nothing is said against, as SDXL was
-    trained. bundle_digest: of the weights' files, where they came from a bundle.
+    trained. adapters: what is merged into the weights, and may be changed. bundle_digest: of the
+    weights' files, where they came from a bundle.
     """
 
     layout: PipelineLayout
@@ -52,6 +56,7 @@ class Components:
     device: torch.device
     dtype: torch.dtype
     image_size: int
+    adapters: AdapterStack
     zeroes: bool = False
     bundle_digest: str | None = None
 
@@ -95,6 +100,7 @@ class Components:
             device=unet.device,
             dtype=unet.dtype,
             image_size=_sample_size(unet) * _scale_factor(parts["vae"]),
+            adapters=AdapterStack(unet, *(tower.encoder for tower in towers)),
             zeroes=layout.zeroes and bool(pipeline.config.force_zeros_for_empty_prompt),
         )
 
@@ -161,22 +167,24 @@ class Components:
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
-    @cached_property
-    def digest(self) -> str:
-        """sha256 of weights, precision and kind of device, as they were when it was first asked.
-
-        For a bundle it comes from the manifest; for a pipeline every weight is read once.
+    @property
+    def digest(self) -> Digest:
+        """Of weights, adapters, precision and kind of device. Weights count as they were when it
+        was first asked: for a bundle by its manifest; of a pipeline every one is read once.
         """
+        return digest([self._content, self.adapters.digest, str(self.dtype), self.device.type])
+
+    @cached_property
+    def _content(self) -> str:
         models = (*(tower.encoder for tower in self.towers), self.unet, self.vae)
-        content = self.bundle_digest or _weights_digest(*models)
-        parts = (content, str(self.dtype), self.device.type)
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return self.bundle_digest or _weights_digest(*models)
 
 
 def load_components(
     bundle: Bundle, device: str | torch.device = "auto", precision: str | torch.dtype = "auto"
 ) -> Components:
-    """Load a bundle's pipeline, and its FaceID adapter if it has one. Nothing is downloaded.
+    """Load a bundle's pipeline, its FaceID adapter if it has one, and its LoRA. Nothing is
+    downloaded.
 
     Every key of every file must be there and be used. Raises BundleCorrupt, DeviceUnavailable.
     """
@@ -194,13 +202,15 @@ def load_components(
         scheduler = load_scheduler(root, index.classes)
         if wrong := _mismatch(layout, towers, unet, vae):
             raise BundleCorrupt(f"{root}: {wrong}; its parts do not belong together")
-        pipeline = layout.assemble(towers, unet, vae, scheduler, index.zeroes)
+        adapters = AdapterStack(unet, *(tower.encoder for tower in towers))
         if bundle.has(ComponentKind.IDENTITY):
-            file = _identity_file(bundle)
+            file = _only_file(bundle, bundle.component(ComponentKind.IDENTITY))
             with loading(file, "FaceID"):
-                weights = read_faceid(file)
-                check_faceid(weights, unet)
-                install_faceid(pipeline, weights)
+                adapters.add(read_faceid(file), FACEID)
+        for component in bundle.components_of(ComponentKind.LORA):
+            file = _only_file(bundle, component)
+            with loading(file, "a LoRA"):
+                adapters.add(read_lora(file), component.name, component.scale)
     for module in (unet, vae, *(tower.encoder for tower in towers)):
         module.eval().requires_grad_(False).to(chosen_device)
     return Components(
@@ -212,8 +222,9 @@ def load_components(
         device=unet.device,
         dtype=dtype,
         image_size=bundle.manifest.size,
+        adapters=adapters,
         zeroes=index.zeroes,
-        bundle_digest=bundle.component_digest(ComponentKind.PIPELINE, ComponentKind.IDENTITY),
+        bundle_digest=bundle.component_digest(ComponentKind.PIPELINE),
     )
 
 
@@ -247,8 +258,7 @@ def _mismatch(
     return None
 
 
-def _identity_file(bundle: Bundle) -> Path:
-    component = bundle.component(ComponentKind.IDENTITY)
+def _only_file(bundle: Bundle, component: Component) -> Path:
     found = [path for path in component.files if path.endswith(".safetensors")]
     directory = bundle.directory / component.path
     if len(found) != 1:

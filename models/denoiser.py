@@ -19,6 +19,7 @@ from diffusers.models.embeddings import (
 from torch import Tensor, nn
 
 from cache import Digest, digest
+from models.backends.denoiser_engines import DenoiserEngines
 from models.denoiser_module import DenoiserModule, Drawn
 from models.denoiser_view import DenoiserView, Given
 from models.errors import ConditionsRejected, PipelineUnsupported
@@ -40,6 +41,7 @@ class _Parts:
 
     view: DenoiserView
     module: DenoiserModule
+    plain: DenoiserModule  # without packed convolutions, which no other backend knows
     watch: WeightsWatch
 
     @classmethod
@@ -49,7 +51,9 @@ class _Parts:
         if view.identities:
             _check_projection(unet.encoder_hid_proj)
             projecting += [unet.encoder_hid_proj, *view.identities]
-        parts = cls(view, DenoiserModule(view.unet), WeightsWatch(nn.ModuleList(projecting)))
+        module = DenoiserModule(view.unet)
+        plain = DenoiserModule(DenoiserView.of(unet).unet) if packed else module
+        parts = cls(view, module, plain, WeightsWatch(nn.ModuleList(projecting)))
         if packed:
             parts.pack(unet)
         return parts
@@ -65,7 +69,7 @@ class _Parts:
                 torch.zeros(rows, config.in_channels, height, width),
                 torch.zeros(rows, dtype=torch.long),
                 torch.zeros(rows, 1, self.view.layout.width),
-                text_embeds=_blank_text_embeds(unet, rows),
+                text_embeds=blank_text_embeds(unet, rows),
                 time_ids=torch.zeros(rows, 6) if _is_sdxl(unet) else None,
             )
 
@@ -80,15 +84,22 @@ class KeyValueDenoiser:
     Thread-safe.
     """
 
-    def __init__(self, unet: UNet2DConditionModel, pack: bool = False) -> None:
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        pack: bool = False,
+        engines: DenoiserEngines | None = None,
+    ) -> None:
         """pack: prepare the convolutions once for a CPU (PackedConvolution), where that pays:
-        equal to rounding, and later changes of their weights are not seen.
+        equal to rounding, and anew when their weights have changed (not through `.data`). engines:
+        draw in eager's place where there are any.
 
         Raises PipelineUnsupported for a UNet with conditions or attention of another kind.
         """
         _check_conditions(unet)
         self.unet = unet
         self._packed = pack and packing_pays(unet)
+        self.engines = engines
         self._parts = _Parts.of(unet, self._packed)  # one assignment: threads read it
         self._projections = Projections()
         self._lock = threading.Lock()
@@ -107,6 +118,11 @@ class KeyValueDenoiser:
     def module(self) -> DenoiserModule:
         """What `predict` calls. It shares the UNet's weights, and stays as the UNet is now."""
         return self._current().module
+
+    @property
+    def plain_module(self) -> DenoiserModule:
+        """The same without packed convolutions: what engines are built of."""
+        return self._current().plain
 
     @property
     def layout(self) -> KeyValueLayout:
@@ -170,6 +186,10 @@ class KeyValueDenoiser:
         """As `predict`, with the deep features, from which `predict_shallow` may draw a while."""
         parts = self._ready(latents, timesteps, conditions)
         with torch.no_grad():
+            if self.engines is not None:
+                drawn = self.engines.whole(parts.plain, latents, timesteps, conditions)
+                if drawn is not None:
+                    return drawn
             return parts.module.whole(
                 latents,
                 timesteps,
@@ -192,6 +212,10 @@ class KeyValueDenoiser:
                 "those of the same rows, from predict_whole"
             )
         with torch.no_grad():
+            if self.engines is not None:
+                noise = self.engines.shallow(parts.plain, latents, timesteps, conditions, deep)
+                if noise is not None:
+                    return noise
             return parts.module.shallow(
                 latents,
                 timesteps,
@@ -295,7 +319,7 @@ def _is_sdxl(unet: UNet2DConditionModel) -> bool:
     return bool(unet.config.addition_embed_type == "text_time")
 
 
-def _blank_text_embeds(unet: UNet2DConditionModel, rows: int) -> Tensor | None:
+def blank_text_embeds(unet: UNet2DConditionModel, rows: int) -> Tensor | None:
     if not _is_sdxl(unet):
         return None
     config: Any = unet.config

@@ -102,6 +102,7 @@ class DenoiserView:
     identities: tuple[Any, ...]
     layout: KeyValueLayout
     _seen: tuple[tuple[nn.Module, dict[str, object]], ...] = field(repr=False)
+    _packed: tuple[PackedConvolution, ...] = field(repr=False)
 
     @classmethod
     def of(cls, unet: nn.Module, packed: bool = False) -> DenoiserView:
@@ -113,16 +114,23 @@ class DenoiserView:
         view = root.copied(unet, encoder_hid_proj=None)
         layers = tuple(root.layers)
         return cls(
-            view, layers, _identities(layers), KeyValueLayout(tuple(root.widths)), tuple(root.seen)
+            view,
+            layers,
+            _identities(layers),
+            KeyValueLayout(tuple(root.widths)),
+            tuple(root.seen),
+            tuple(root.convolutions),
         )
 
     @property
     def stale(self) -> bool:
         """Whether something was replaced on the UNet since: adapters, parts, settings, hooks.
 
-        Weights are shared and need no look.
+        Weights are shared and need no look, but those of which a copy was packed.
         """
-        return any(_state(module) != before for module, before in self._seen)
+        return any(_state(module) != before for module, before in self._seen) or any(
+            convolution.stale for convolution in self._packed
+        )
 
 
 class _Copier:
@@ -135,13 +143,15 @@ class _Copier:
         self.layers: list[Any] = []
         self.widths: list[int] = []
         self.seen: list[tuple[nn.Module, dict[str, object]]] = []
+        self.convolutions: list[PackedConvolution] = []
 
     def copied(self, module: nn.Module, **replaced: nn.Module | None) -> nn.Module:
         """The module itself if nothing in it is replaced; otherwise a copy without its own."""
         if isinstance(module, Attention) and module.is_cross_attention:
             return self._attention(module)
         if self.packed and packs(module):
-            return PackedConvolution(cast("nn.Conv2d", module))
+            self.convolutions.append(PackedConvolution(cast("nn.Conv2d", module)))
+            return self.convolutions[-1]
         before = len(self.layers)
         children = {
             name: replaced[name]
@@ -154,7 +164,7 @@ class _Copier:
         if all(children[name] is child for name, child in module._modules.items()):
             return module
         if len(self.layers) > before:
-            # Only here do adapters come and go; packed convolutions are nobody else's to change.
+            # Only here do adapters come and go; packed convolutions look after themselves.
             self.seen.append((module, _state(module)))
         return self._copy(module, children)
 

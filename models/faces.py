@@ -1,4 +1,4 @@
-"""Faces in a picture: found, aligned and embedded by InsightFace on the bundle's own pack."""
+"""Faces in a picture: found, aligned and embedded by InsightFace's networks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,17 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.bundle import Bundle
-from models.errors import BundleCorrupt, FaceNotFound, FaceTooSmall, SeveralFaces
+from models.errors import FaceNotFound, FacePackRejected, FaceTooSmall, SeveralFaces
+from models.face_networks import FaceNetworks
+from models.face_packs import FacePack
+from models.face_sources import BundleFaces, FaceSource, GivenFaces
 from models.images import MAX_PIXELS
-from models.manifest import ComponentKind, FacesSettings
-from models.quiet import ignore_insightface_deprecations, quiet_insightface
+from models.manifest import FacesSettings
+from models.quiet import ignore_insightface_deprecations
 from models.refinement import confirmed
 
 if TYPE_CHECKING:
     import torch
-    from insightface.app import FaceAnalysis
 
-EMBEDDING_SIZE = 512
 LARGEST_SIDE = math.isqrt(MAX_PIXELS)  # so that a square has no more pixels than a picture may
 
 Float32 = NDArray[np.float32]
@@ -55,43 +55,53 @@ class Face:
 
 
 class FaceAnalyser:
-    """`insightface.app.FaceAnalysis` on a bundle's pack, behind a lock.
+    """InsightFace's detector and recogniser on a bundle's pack or on another, behind a lock.
 
     Nothing is loaded before the first `analyse` or `load`. Safe to share between threads.
+    source: a bundle, whose own pack and settings are taken, or any FaceSource.
     device: where portraits are drawn; faces are analysed on CUDA if that is it (or "auto") and ONNX
     Runtime has CUDA, else on the CPU. `providers` says which it is.
     Raises BundleCorrupt for a bundle without a face pack.
     """
 
-    def __init__(self, bundle: Bundle, device: str | torch.device = "auto") -> None:
-        self._bundle = bundle
-        self._directory = bundle.path(ComponentKind.FACES)
-        settings = bundle.manifest.faces
-        if settings is None:  # the manifest's own check forbids it
-            raise BundleCorrupt(f"bundle {bundle.name!r} has no [faces] table; add it")
-        self._settings = settings
+    def __init__(self, source: Bundle | FaceSource, device: str | torch.device = "auto") -> None:
+        self._source = BundleFaces.of(source) if isinstance(source, Bundle) else source
         self._device = str(device)
         self._lock = threading.Lock()
-        self._analysis: FaceAnalysis | None = None
+        self._networks: FaceNetworks | None = None
+
+    @classmethod
+    def of_pack(
+        cls,
+        pack: FacePack,
+        settings: FacesSettings | None = None,
+        device: str | torch.device = "auto",
+        hint: str = "",
+    ) -> FaceAnalyser:
+        """An analyser on a pack that `find_face_pack` gave. settings: the pack's where None.
+
+        Whether a bundle's FaceID understands its faces is told by `recogniser_warning`.
+        """
+        return cls(GivenFaces(pack, settings or pack.settings, hint), device)
 
     @property
     def settings(self) -> FacesSettings:
-        """Sizes and thresholds, from the bundle's manifest."""
-        return self._settings
+        """Sizes and thresholds in use."""
+        return self._source.settings
 
     @property
     def hint(self) -> str:
-        """What the bundle advises when no face is found; may be empty."""
-        return self._bundle.manifest.draws.hint
+        """What to advise when no face is found; may be empty."""
+        return self._source.hint
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of all that changes a result: the pack's files, sizes and thresholds, library,
-        execution providers. Part of the key of every remembered face.
+        """sha256 of all that changes a result: the networks' files, all sizes and thresholds, the
+        library, execution providers. Part of the key of every remembered face.
         """
         parts = (
-            self._bundle.component_digest(ComponentKind.FACES),
-            self._settings.model_dump_json(),
+            self._source.files_digest,
+            self.settings.model_dump_json(),
             version("insightface"),
             ",".join(self.providers),
         )
@@ -107,12 +117,15 @@ class FaceAnalyser:
         return (cuda, cpu) if wanted and cuda in onnxruntime.get_available_providers() else (cpu,)
 
     def load(self) -> None:
-        """Load the pack now rather than with the first picture. Raises BundleCorrupt."""
+        """Load the pack now rather than with the first picture.
+
+        Raises BundleCorrupt for a bundle's pack, FacePackRejected for another.
+        """
         with self._lock:
             self._loaded()
 
     def analyse(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
-        """The faces this bundle knows in a picture, from the left; none is an empty tuple.
+        """The faces this pack knows in a picture, from the left; none is an empty tuple.
 
         image: uint8 RGB [height, width, 3], as `read_image` gives it; one with a side longer than
             LARGEST_SIDE is shrunk to it first.
@@ -123,21 +136,24 @@ class FaceAnalyser:
                 f"{list(image.shape)}; pass pictures through read_image"
             )
         height, width = image.shape[:2]
-        if _vanishes(width, height, self._settings):
+        if _vanishes(width, height, self.settings):
             return ()
         bgr = _workable(np.ascontiguousarray(image[:, :, ::-1]))
         with self._lock:
-            analysis = self._loaded()
+            networks = self._loaded()
             ignore_insightface_deprecations()
             # InsightFace rounds the shorter side when it fits a picture in: squares are exact.
             found = [
                 face
-                for face in analysis.get(_squared(bgr))
-                if confirmed(analysis, bgr, face, self._settings)
+                for face in networks.find(_squared(bgr))
+                if confirmed(networks, bgr, face, self.settings)
             ]
         scale = np.array([bgr.shape[1] / width, bgr.shape[0] / height], dtype=np.float32)
-        faces = [_face(item, width, height, scale) for item in found]
-        least, greatest = self._settings.embedding_norms or (0.0, math.inf)
+        try:
+            faces = [_face(item, width, height, scale) for item in found]
+        except FacePackRejected as error:
+            raise self._source.blamed(error) from error
+        least, greatest = self.settings.embedding_norms or (0.0, math.inf)
         known = [face for face in faces if least <= face.norm <= greatest]
         return tuple(sorted(known, key=lambda face: (float(face.box[0] + face.box[2]), face.score)))
 
@@ -152,14 +168,17 @@ class FaceAnalyser:
             self.analyse(image),
             number,
             name,
-            smallest_face=self._settings.smallest_face,
+            smallest_face=self.settings.smallest_face,
             hint=self.hint,
         )
 
-    def _loaded(self) -> FaceAnalysis:
-        if self._analysis is None:
-            self._analysis = _load(self._directory, self.providers, self._settings)
-        return self._analysis
+    def _loaded(self) -> FaceNetworks:
+        if self._networks is None:
+            try:
+                self._networks = self._source.load(self.providers)
+            except FacePackRejected as error:
+                raise self._source.blamed(error) from error
+        return self._networks
 
 
 def choose_face(
@@ -215,65 +234,6 @@ def _vanishes(width: int, height: int, settings: FacesSettings) -> bool:
     return False
 
 
-def _load(directory: Path, providers: tuple[str, ...], settings: FacesSettings) -> FaceAnalysis:
-    if not directory.is_dir():  # InsightFace would look for a pack of that name elsewhere
-        raise BundleCorrupt(f"{directory} is gone; restore the bundle")
-    with quiet_insightface():
-        import onnxruntime
-        from insightface.app import FaceAnalysis
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        # Spinning threads would take the cores from torch between two pictures.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            analysis = FaceAnalysis(
-                name=str(directory),
-                allowed_modules=["detection", "recognition"],
-                providers=list(providers),
-                sess_options=options,
-                static_shape_sessions=False,
-            )
-            sizes = list(settings.detector_sizes)
-            analysis.prepare(
-                ctx_id=0,
-                det_thresh=settings.score_threshold,
-                det_size=sizes[0] if len(sizes) == 1 else sizes,
-            )
-        except MemoryError:
-            raise
-        except Exception as error:
-            # AssertionError, ONNX Runtime's and protobuf's own: all mean an unusable pack.
-            reason = str(error).split("\n")[0] or "no detector among its *.onnx"
-            raise BundleCorrupt(
-                f"{directory} is no InsightFace pack: {reason}; verify the bundle"
-            ) from error
-    _check_models(directory, analysis, settings)
-    analysis.det_model.nms_thresh = settings.overlap_threshold
-    return analysis
-
-
-def _check_models(directory: Path, analysis: FaceAnalysis, settings: FacesSettings) -> None:
-    recogniser = analysis.models.get("recognition")
-    if recogniser is None:
-        raise BundleCorrupt(
-            f"{directory} has no recogniser among its *.onnx; add one of 112² → 512"
-        )
-    if not getattr(analysis.det_model, "use_kps", False):
-        raise BundleCorrupt(f"{directory} has a detector without points; FaceID needs all five")
-    fixed = getattr(analysis.det_model, "static_input_size", None)
-    if fixed is not None and settings.detector_sizes != (tuple(fixed),):
-        raise BundleCorrupt(
-            f"{directory} has a detector fixed to {fixed[0]}×{fixed[1]}, the manifest's "
-            "detector_sizes say otherwise; make them agree"
-        )
-    width = recogniser.output_shape[-1]
-    if width != EMBEDDING_SIZE:
-        raise BundleCorrupt(
-            f"{directory} has a recogniser of {width} outputs, FaceID takes {EMBEDDING_SIZE}"
-        )
-
-
 def _workable(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture itself, or shrunk to LARGEST_SIDE: a strip's square would fill the memory."""
     height, width = image.shape[:2]
@@ -302,8 +262,8 @@ def _face(item: Any, width: int, height: int, scale: Float32) -> Face:
     landmarks /= scale
     embedding = np.array(item.normed_embedding, dtype=np.float32)
     if not np.isfinite(embedding).all():
-        raise BundleCorrupt(
-            "the recogniser gave an embedding that is not finite; verify the bundle"
+        raise FacePackRejected(
+            "the recogniser gave an embedding that is not finite; choose another pack"
         )
     for array in (box, landmarks, embedding):
         array.flags.writeable = False

@@ -1,4 +1,4 @@
-"""FaceID weights: read, checked against the denoiser they are for, and put into it by diffusers."""
+"""FaceID weights: read, checked against the denoiser they are for, and put into it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import BundleCorrupt
+from models.errors import AdapterRejected
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, UNet2DConditionModel
     from torch import Tensor
 
+    from models.adapters.stack import AdapterStack
+
 EMBEDDING_SIZE = 512
+FACEID = "faceid"  # the name of a bundle's own in its AdapterStack
 
 _PROJECTION = ("proj.0.weight", "proj.0.bias", "proj.2.weight", "proj.2.bias")
 _NORM = ("norm.weight", "norm.bias")
@@ -35,19 +38,19 @@ class FaceIDWeights:
 
 
 def read_faceid(file: Path) -> FaceIDWeights:
-    """The weights in a safetensors file. Raises BundleCorrupt."""
+    """The weights in a safetensors file. Raises AdapterRejected."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
-        raise BundleCorrupt(f"{file} cannot be read: {error}; verify the bundle") from error
+        raise AdapterRejected(f"{file} cannot be read: {error}; fetch it again") from error
     parts: dict[str, dict[str, Tensor]] = {"image_proj": {}, "ip_adapter": {}}
     for key, tensor in tensors.items():
         prefix, _, rest = key.partition(".")
         if prefix not in parts:
-            raise BundleCorrupt(f"{file} has an unknown key {key!r}; it is no FaceID adapter")
+            raise AdapterRejected(f"{file} has an unknown key {key!r}; it is no FaceID adapter")
         parts[prefix][rest] = tensor
     return FaceIDWeights(file, parts["image_proj"], parts["ip_adapter"])
 
@@ -55,7 +58,7 @@ def read_faceid(file: Path) -> FaceIDWeights:
 def check_faceid(weights: FaceIDWeights, unet: UNet2DConditionModel) -> None:
     """Compare keys and shapes with what `unet` needs; diffusers itself ignores what is too much.
 
-    Raises BundleCorrupt naming the first key that is missing, unknown or of another shape.
+    Raises AdapterRejected naming the first key that is missing, unknown or of another shape.
     """
     expected = _expected_shapes(weights, unet)
     prefixed = {
@@ -64,17 +67,17 @@ def check_faceid(weights: FaceIDWeights, unet: UNet2DConditionModel) -> None:
     }
     for key, shape in expected.items():
         if key not in prefixed:
-            raise BundleCorrupt(f"{weights.file} lacks {key}; it is for another denoiser")
+            raise AdapterRejected(f"{weights.file} lacks {key}; it is for another denoiser")
         found = tuple(prefixed[key].shape)
         if found != shape:
-            raise BundleCorrupt(
+            raise AdapterRejected(
                 f"{weights.file}: {key} has shape {list(found)}, the denoiser needs {list(shape)}"
             )
     count = len(unet.attn_processors)
     for key in prefixed.keys() - expected.keys():
         lora = _LORA.fullmatch(key.removeprefix("ip_adapter."))
         if lora is None or int(lora.group(1)) >= count:
-            raise BundleCorrupt(f"{weights.file} has an unknown key {key!r}")
+            raise AdapterRejected(f"{weights.file} has an unknown key {key!r}")
 
 
 def _expected_shapes(
@@ -83,11 +86,11 @@ def _expected_shapes(
     width = int(unet.config.cross_attention_dim)
     for key in (*_PROJECTION, *_NORM):
         if key not in weights.image_proj:
-            raise BundleCorrupt(f"{weights.file} lacks image_proj.{key}; it is no FaceID adapter")
+            raise AdapterRejected(f"{weights.file} lacks image_proj.{key}; it is no FaceID adapter")
     hidden = weights.image_proj["proj.0.weight"].shape[0]
     tokens_width = weights.image_proj["proj.2.weight"].shape[0]
     if hidden % EMBEDDING_SIZE or tokens_width % width:
-        raise BundleCorrupt(
+        raise AdapterRejected(
             f"{weights.file}: image_proj is {hidden} and {tokens_width} wide; diffusers needs "
             f"multiples of {EMBEDDING_SIZE} and {width}"
         )
@@ -108,18 +111,14 @@ def _expected_shapes(
     return expected
 
 
-def install_faceid(pipeline: StableDiffusionPipeline, weights: FaceIDWeights) -> None:
-    """Put checked weights into the pipeline's denoiser, LoRA included, through diffusers' own code.
+def install_faceid(pipeline: StableDiffusionPipeline, weights: FaceIDWeights) -> AdapterStack:
+    """Put weights into the pipeline's denoiser, LoRA included; the stack takes them off again.
 
-    The pipeline must hold no adapter yet: diffusers would switch other LoRA off, and keep the LoRA
-    of an earlier FaceID. Raises BundleCorrupt where the LoRA needs peft and peft is not installed.
+    peft is not needed. The pipeline must hold no IP-Adapter yet. Raises AdapterRejected.
     """
-    state = {"image_proj": weights.image_proj, "ip_adapter": weights.ip_adapter}
-    if not weights.has_lora:
-        pipeline.unet._load_ip_adapter_weights([state], low_cpu_mem_usage=True)
-        return
-    from diffusers.utils import is_peft_available
+    from models.adapters.stack import AdapterStack
 
-    if not is_peft_available():
-        raise BundleCorrupt(f"{weights.file} carries LoRA weights; install peft to use them")
-    pipeline.load_ip_adapter(state, subfolder="", weight_name="", image_encoder_folder=None)
+    encoders = (getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2"))
+    stack = AdapterStack(pipeline.unet, *(each for each in encoders if each is not None))
+    stack.add(weights, FACEID)
+    return stack

@@ -33,6 +33,7 @@ class ComponentKind(StrEnum):
     FACES = "insightface-pack"  # a flat directory of *.onnx
     CLIP = "clip"  # image_encoder/ and text_projection.safetensors, for text agreement
     JUDGES = "judges"  # *.onnx that never condition a picture, described by judges.toml
+    LORA = "lora"  # one safetensors file that changes the denoiser; a bundle may have several
 
 
 class _Table(BaseModel):
@@ -54,7 +55,10 @@ class FileRecord(_Table):
 
 
 class ComponentDescription(_Table):
-    """One part of a bundle: where it lies, how it is read, where it came from."""
+    """One part of a bundle: where it lies, how it is read, where it came from.
+
+    scale: with which a LoRA is applied; 1 for every other kind.
+    """
 
     name: str
     path: str
@@ -62,11 +66,18 @@ class ComponentDescription(_Table):
     source: str
     revision: str
     licence: str
+    scale: Annotated[float, Field(allow_inf_nan=False)] = 1.0
 
     @field_validator("path")
     @classmethod
     def _inside(cls, value: str) -> str:
-        return _relative(value)
+        return relative_path(value)
+
+    @model_validator(mode="after")
+    def _scaled(self) -> Self:
+        if self.scale != 1.0 and self.kind is not ComponentKind.LORA:
+            raise ValueError(f"only a component of kind {ComponentKind.LORA.value!r} has a scale")
+        return self
 
 
 class Component(ComponentDescription):
@@ -77,7 +88,13 @@ class Component(ComponentDescription):
     @field_validator("files")
     @classmethod
     def _files_inside(cls, value: dict[str, FileRecord]) -> dict[str, FileRecord]:
-        return {_relative(path): record for path, record in value.items()}
+        return {relative_path(path): record for path, record in value.items()}
+
+    @model_validator(mode="after")
+    def _one_lora(self) -> Self:
+        if self.kind is ComponentKind.LORA and not _is_lora(tuple(self.files)):
+            raise ValueError("a LoRA is exactly one safetensors file")
+        return self
 
 
 class Defaults(_Table):
@@ -152,7 +169,8 @@ def _check_components(head: _Head, components: tuple[ComponentDescription, ...])
     if len(set(names)) != len(names):
         raise ValueError("two components have the same name")
     kinds = [component.kind for component in components]
-    if len(set(kinds)) != len(kinds):
+    unique = [kind for kind in kinds if kind is not ComponentKind.LORA]
+    if len(set(unique)) != len(unique):
         raise ValueError("two components have the same kind")
     if ComponentKind.PIPELINE not in kinds:
         raise ValueError(f"a bundle has a component of kind {ComponentKind.PIPELINE.value!r}")
@@ -182,7 +200,12 @@ class BundleManifest(_Head):
         return self
 
 
-def _relative(path: str) -> str:
+def _is_lora(files: tuple[str, ...]) -> bool:
+    return len(files) == 1 and files[0].endswith(".safetensors")
+
+
+def relative_path(path: str) -> str:
+    """`path` in its plain form. Raises ValueError where it would leave the bundle."""
     parts = PurePosixPath(path)
     if not path or parts.is_absolute() or ".." in parts.parts or "\\" in path:
         raise ValueError(f"{path!r} does not stay inside the bundle")
@@ -211,6 +234,8 @@ def write_manifest(file: Path, manifest: BundleManifest) -> None:
     _write_table(lines, "", tables)
     for component in components:
         files = component.pop("files")
+        if component["scale"] == 1.0:
+            del component["scale"]  # said of LoRA only, and only where it is another
         lines += ["", "[[component]]"]
         _write_table(lines, "component", component)
         lines += ["", "[component.files]"]

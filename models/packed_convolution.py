@@ -19,8 +19,8 @@ _ROWS: Final = 2  # a packed weight serves any number of rows
 class PackedConvolution(nn.Module):
     """A Conv2d for one height and width, those of its first call; any other runs as torch does it.
 
-    Equals the Conv2d to rounding (1e-6). It holds a copy of the weight: changes made to the
-    convolution later are not seen.
+    Equals the Conv2d to rounding (1e-6). It holds a copy of the weight: once the convolution's own
+    has changed it is `stale`, and goes on as before.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
@@ -28,6 +28,14 @@ class PackedConvolution(nn.Module):
         self.convolution = convolution
         self.size: tuple[int, int] | None = None
         self.packed: Tensor | None = None
+        self._seen: tuple[int, int] | None = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the convolution's weight was replaced since, or changed in place (which torch
+        does not count through `.data`).
+        """
+        return self._seen is not None and self._seen != _seen(self.convolution)
 
     def forward(self, pixels: Tensor) -> Tensor:
         layer: Any = self.convolution
@@ -52,6 +60,7 @@ class PackedConvolution(nn.Module):
 
     def _pack(self, height: int, width: int) -> None:
         layer: Any = self.convolution
+        self._seen = _seen(self.convolution)  # first: what changes meanwhile is stale
         self.packed = torch.ops.mkldnn._reorder_convolution_weight(
             layer.weight.detach(),
             layer.padding,
@@ -61,6 +70,11 @@ class PackedConvolution(nn.Module):
             [_ROWS, layer.in_channels, height, width],
         )
         self.size = (height, width)
+
+
+def _seen(convolution: nn.Conv2d) -> tuple[int, int]:
+    weight = convolution.weight
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version
 
 
 def packs(module: nn.Module) -> bool:

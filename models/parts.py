@@ -40,7 +40,7 @@ def loading(path: Path, class_name: str) -> Iterator[None]:
         raise
     except Exception as error:
         # tokenizers raises Exception itself, and a strange config.json anything at all.
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:300].removeprefix(f"{path}").lstrip(": ")
         raise BundleCorrupt(
             f"{path} cannot be loaded as {class_name}: {reason}; verify the bundle"
         ) from error

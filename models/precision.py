@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 import torch
 
 from models.errors import DeviceUnavailable
 
-_PRECISIONS = {
+PRECISIONS: Final = ("fp32", "bf16", "fp16", "int8")
+_DTYPES: Final = {
     "fp32": torch.float32,
     "float32": torch.float32,
     "fp16": torch.float16,
@@ -14,6 +18,22 @@ _PRECISIONS = {
     "bf16": torch.bfloat16,
     "bfloat16": torch.bfloat16,
 }
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How exactly a device computes. name: fp32, bf16, fp16 or int8. dtype: of weights, activations
+    and latents. quantised: the denoiser's large linear layers are held and multiplied as int8.
+    """
+
+    name: str
+    dtype: torch.dtype
+    quantised: bool = False
+
+    @property
+    def key(self) -> str:
+        """What tells models of this precision from others, in a key of content."""
+        return f"{self.dtype}+int8" if self.quantised else str(self.dtype)
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
@@ -43,24 +63,50 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
     return chosen
 
 
-def choose_precision(precision: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """The dtype asked for; "auto" is float16 on a GPU and float32 on the CPU.
+def resolve_precision(precision: str | torch.dtype | Precision, device: torch.device) -> Precision:
+    """The precision asked for, as this device computes it.
 
-    On a CPU bfloat16 is for the asking: it gains little on small batches and costs parity.
+    "auto" is float16 on a GPU and float32 on the CPU, and never quantised: what int8 costs is each
+    bundle's to show (`limner bench precision`). On a CPU bfloat16 is for the asking: it gains
+    little on small batches and costs parity. int8 computes in float16 on CUDA, in float32 on the
+    CPU. Whether torchao is installed is `quantise_denoiser`'s to say.
     Raises DeviceUnavailable for a name that is not known or that the device computes badly.
     """
-    if isinstance(precision, torch.dtype):
+    if isinstance(precision, Precision):
         chosen = precision
-        if chosen not in _PRECISIONS.values():
-            raise DeviceUnavailable(f"precision {chosen} is not supported; give fp32, fp16 or bf16")
+    elif isinstance(precision, torch.dtype):
+        known = {each: name for name, each in _DTYPES.items() if len(name) == 4}
+        if precision not in known:
+            raise DeviceUnavailable(
+                f"precision {precision} is not supported; give {', '.join(PRECISIONS)}"
+            )
+        chosen = Precision(known[precision], precision)
     elif precision == "auto":
-        chosen = torch.float32 if device.type == "cpu" else torch.float16
-    elif precision in _PRECISIONS:
-        chosen = _PRECISIONS[precision]
+        chosen = resolve_precision("fp32" if device.type == "cpu" else "fp16", device)
+    elif precision == "int8":
+        computed = torch.float32 if device.type == "cpu" else torch.float16
+        chosen = Precision("int8", computed, quantised=True)
+    elif precision in _DTYPES:
+        chosen = resolve_precision(_DTYPES[precision], device)
     else:
         raise DeviceUnavailable(
-            f"precision {precision!r} is not known; give auto, fp32, fp16 or bf16"
+            f"precision {precision!r} is not known; give auto, {', '.join(PRECISIONS)}"
         )
-    if chosen is torch.float16 and device.type == "cpu":
+    if chosen.dtype is torch.float16 and device.type == "cpu":
         raise DeviceUnavailable("precision fp16 is slow and inexact on a CPU; give fp32 or bf16")
+    if chosen.quantised and device.type not in ("cpu", "cuda"):
+        raise DeviceUnavailable(f"precision int8 is not computed on {device.type}; give fp16")
     return chosen
+
+
+def choose_precision(precision: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """The dtype of a precision that is one: all but int8. Raises what `resolve_precision` raises,
+    and DeviceUnavailable for int8, whose weights are `quantise_denoiser`'s to make.
+    """
+    chosen = resolve_precision(precision, device)
+    if chosen.quantised:
+        raise DeviceUnavailable(
+            f"precision {chosen.name} is more than a dtype and cannot be loaded here; "
+            "give auto, fp32, fp16 or bf16"
+        )
+    return chosen.dtype

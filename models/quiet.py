@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
+import logging
+import os
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Final
 
+TORCHAO_LOGGERS: Final = ("torchao", "torch.utils._pytree")
 _LOADING = threading.Lock()
 # Its alignment calls a constructor that scikit-image has deprecated, once for each face.
 _ALIGNMENT = re.compile(r"insightface\.")
@@ -31,7 +38,8 @@ def quiet_libraries() -> Iterator[None]:
         library.set_verbosity_error()
         library.disable_progress_bar()
     try:
-        yield
+        with quiet_torchao():
+            yield
     finally:
         for library, level, bar in zip(libraries, levels, bars, strict=True):
             library.set_verbosity(level)
@@ -40,15 +48,81 @@ def quiet_libraries() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def quiet_torchao() -> Iterator[None]:
+    """Within it torchao is imported without remarks about kernels for other machines than this."""
+    loggers = [logging.getLogger(name) for name in TORCHAO_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Within it the first import of torchao, where it is installed, is not remarked upon: diffusers
+    imports it wherever it finds it, and both warn of kernels for other machines than this.
+    """
+    if "torchao" in sys.modules or find_spec("torchao") is None:
+        yield
+        return
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextlib.contextmanager
 def quiet_insightface() -> Iterator[None]:
-    """Within it InsightFace loads without its prints and deprecations.
+    """Within it InsightFace and ONNX Runtime load without their prints and deprecations.
 
     Standard output is redirected for the whole process, so one thread at a time is within.
     """
-    with _LOADING, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with (
+        _LOADING,
+        _nothing_on_descriptor(1),
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         yield
+
+
+@contextlib.contextmanager
+def _nothing_on_descriptor(number: int) -> Iterator[None]:
+    """Within it, what is written to the descriptor is lost: C libraries know no sys.stdout."""
+    try:
+        kept = os.dup(number)
+    except OSError:  # closed: there is nothing to protect
+        yield
+        return
+    try:
+        _flush_everything()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+        yield
+    finally:
+        _flush_c()  # what C still holds belongs to what happened within
+        os.dup2(kept, number)
+        os.close(kept)
+
+
+def _flush_everything() -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+    _flush_c()
+
+
+def _flush_c() -> None:
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no C library by that name
+        ctypes.CDLL(None).fflush(None)
 
 
 def ignore_insightface_deprecations() -> None:

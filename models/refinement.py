@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.face_networks import FaceNetworks
 from models.manifest import FacesSettings
 
 # A face this much smaller than in training pictures, or more, is looked at again.
@@ -20,13 +21,15 @@ SMALL_SHARE = 0.7
 LEAST_OVERLAP = 0.4
 
 
-def confirmed(analysis: Any, image: NDArray[np.uint8], face: Any, settings: FacesSettings) -> bool:
+def confirmed(
+    networks: FaceNetworks, image: NDArray[np.uint8], face: Any, settings: FacesSettings
+) -> bool:
     """Whether a detection is a face; a small one's box, landmarks and embedding are corrected.
 
-    analysis: InsightFace's FaceAnalysis; face: one it found; image: uint8 BGR [height, width, 3].
+    networks: what found `face`, InsightFace's; image: uint8 BGR [height, width, 3].
     Without `placement` in the settings there is no second look, all is judged by the first.
     """
-    if _is_small(image, face, settings) and not _look_again(analysis, image, face, settings):
+    if _is_small(image, face, settings) and not _look_again(networks, image, face, settings):
         return False
     return float(face.det_score) >= settings.confirm_score
 
@@ -43,7 +46,7 @@ def _is_small(image: NDArray[np.uint8], face: Any, settings: FacesSettings) -> b
 
 
 def _look_again(
-    analysis: Any, image: NDArray[np.uint8], face: Any, settings: FacesSettings
+    networks: FaceNetworks, image: NDArray[np.uint8], face: Any, settings: FacesSettings
 ) -> bool:
     """Detect the face again in a square of its own; False if it is not found there."""
     assert settings.placement is not None
@@ -57,7 +60,7 @@ def _look_again(
     square = cv2.warpAffine(
         image, matrix, (down, down), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    boxes, points = analysis.det_model.detect(square)
+    boxes, points = networks.detector.detect(square)
     corner = np.array([left, top])
     boxes_there = boxes[:, :4] / scale + np.tile(corner, 2)
     overlaps = [_overlap(box, face.bbox) for box in boxes_there]
@@ -67,7 +70,7 @@ def _look_again(
     face.bbox = boxes_there[best].astype(np.float32)
     face.kps = (points[best] / scale + corner).astype(np.float32)
     face.det_score = float(boxes[best, 4])
-    analysis.models["recognition"].get(image, face)
+    networks.recogniser.get(image, face)
     return True
 
 

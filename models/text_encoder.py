@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cache import Lease, Namespace, PrefixPool, Scope, Tokens, digest
 from models.errors import TokensRejected
+from models.offload import resident
 from models.prefix_states import PrefixStates, PromptStates
 from models.shared_runs import shared_runs
 from models.text_fingerprint import WeightsWatch
@@ -102,14 +103,12 @@ class PrefixCachedTextEncoder:
         counted from the end, 0 for the last; final_norm: whether the last norm follows. SD uses the
         defaults (or a clip-skip), SDXL (1, False). Raises TokensRejected.
         """
-        if (offload := getattr(self.text_model, "_hf_hook", None)) is not None:
-            offload.pre_forward(self.text_model)  # accelerate's: the forward is walked, not called
         output = Output(clip_skip, final_norm)
-        self._check(input_ids, output)
-        scope = self.scope_of(output, namespace)
-        self.outputs.add(output)
-        prompts = [tuple(row) for row in input_ids.tolist()]
-        with torch.no_grad(), ExitStack() as leases:
+        with torch.no_grad(), resident(self.text_model), ExitStack() as leases:
+            self._check(input_ids, output)
+            scope = self.scope_of(output, namespace)
+            self.outputs.add(output)
+            prompts = [tuple(row) for row in input_ids.tolist()]
             rows: dict[Tokens, _Row] = {}
             for tokens in prompts:
                 if tokens not in rows:

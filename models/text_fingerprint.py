@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cache import Digest, digest, digest_bytes
 from models.errors import PipelineUnsupported
+from models.held_tensors import inner_tensors, is_wrapped
 
 Stamp = tuple[object, ...]
 _SAMPLED = 4  # values of each matrix that a stamp holds
@@ -52,7 +53,7 @@ class WeightsWatch:
 def _content(module: nn.Module) -> Digest:
     return digest(
         {
-            "weights": {name: _tensor_digest(tensor) for name, tensor in _tensors(module)},
+            "weights": {name: tensor_digest(tensor) for name, tensor in _tensors(module)},
             "adapters": [list(entry) for entry in _adapters(module)],
             "training": module.training,
         }
@@ -71,8 +72,8 @@ def _stamp(module: nn.Module) -> Iterator[object]:
     samples: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
     for layer in module.modules():
         for held in (layer._parameters, layer._buffers):
-            for tensor in held.values():
-                if tensor is not None:
+            for whole in held.values():
+                for tensor in () if whole is None else inner_tensors(whole):
                     yield tensor.data_ptr()
                     yield 0 if tensor.is_inference() else tensor._version
                     yield tensor.dtype
@@ -115,7 +116,11 @@ def _adapters_of(layer: Any) -> tuple[str, ...]:
     )
 
 
-def _tensor_digest(tensor: Tensor) -> Digest:
+def tensor_digest(tensor: Tensor) -> Digest:
+    """Of a tensor's dtype, shape and values. Raises PipelineUnsupported where it has none."""
+    if is_wrapped(tensor):  # quantised: its values lie in several tensors
+        inner = [tensor_digest(each) for each in inner_tensors(tensor)]
+        return digest([str(tensor.dtype), list(tensor.shape), inner])
     if tensor.is_meta:
         raise PipelineUnsupported(
             "the model's weights are not in memory (sequential offload): use "

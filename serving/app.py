@@ -108,7 +108,15 @@ def make_server(
     check_seal(seal, database)
     # A job waits here, and lives as long as it is kept: the engine is not to let it expire.
     working = replace(engine_settings or EngineSettings(), ttl_seconds=settings.retention_seconds)
-    engine = engine or Engine.load(settings.bundle, device=settings.device, settings=working)
+    engine = engine or Engine.load(
+        settings.bundle,
+        device=settings.device,
+        precision=settings.precision,
+        backend=settings.backend,
+        memory=settings.memory,
+        face_pack=settings.face_pack,
+        settings=working,
+    )
     metrics, registry, store = Metrics(), Registry(database), JobStore(database, seal)
     keys = KeyStore(database)
 

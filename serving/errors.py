@@ -29,7 +29,6 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fusion import (
-    BackendUnavailable,
     DrawingFailed,
     EngineBusy,
     EngineClosed,
@@ -45,7 +44,7 @@ from fusion import (
     TaskExpired,
     Unsupported,
 )
-from models import FaceNotFound, FaceTooSmall, ImageRejected, SeveralFaces
+from models import BackendUnavailable, FaceNotFound, FaceTooSmall, ImageRejected, SeveralFaces
 from prompting import (
     ContradictoryAttributes,
     InvalidAttribute,

@@ -45,16 +45,21 @@ class Limits:
 class ServerSettings:
     """How a server is set up.
 
-    folder: of its database and secret; database: an SQLAlchemy URL instead of the SQLite file in
-    it. aliases: other names its model goes by, for clients that cannot say ours. retention_seconds:
-    how long a finished request and its pictures are kept. drain_seconds: for work to end in when
-    the server is asked to stop; what has not ended by then is done after the next start. attempts:
-    how often a request is begun whose server died over it. retry_seconds: for how long a request
-    that says it is a retry finds the first try. page: whether the web page is served.
+    device, precision, backend, memory, face_pack: as `Engine.load` takes them. folder: of its
+    database and secret; database: an SQLAlchemy URL instead of the SQLite file in it. aliases:
+    other names its model goes by, for clients that cannot say ours. retention_seconds: how long a
+    finished request and its pictures are kept. drain_seconds: for work to end in when the server is
+    asked to stop; what has not ended by then is done after the next start. attempts: how often a
+    request is begun whose server died over it. retry_seconds: for how long a request that says it
+    is a retry finds the first try. page: whether the web page is served.
     """
 
     bundle: str = "mini"
     device: str = "auto"
+    precision: str = "auto"
+    backend: str = "auto"
+    memory: str = "normal"
+    face_pack: str | None = None
     host: str = "127.0.0.1"
     port: int = 8188
     folder: Path = field(default_factory=default_folder)

@@ -2,12 +2,16 @@
 
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 # Before anything reads them: nothing may be fetched, and tokenizers must not fork noisily.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# Nor may a test draw with what was compiled on this machine before.
+os.environ["LIMNER_ENGINES"] = str(Path(tempfile.gettempdir()) / f"limner-no-engines-{os.getpid()}")
 
 import pytest
 

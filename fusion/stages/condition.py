@@ -53,7 +53,7 @@ def condition(
     zeroes: bool = False,
     namespace: Namespace = (),
 ) -> Conditioned:
-    """Keys and values of both branches' text and identity, on the encoders' device.
+    """Keys and values of both branches' text and identity, on the denoiser's device.
 
     embedding: float32 [512]; None where the model knows no identities. The negative branch is made
     only where guidance is on; zeroes: its text states are zeros, and not those of its words.
@@ -71,7 +71,7 @@ def condition(
     if embedding is not None:
         # Both branches at once: one row alone takes other kernels than diffusers' pipeline does.
         both = np.stack([np.zeros_like(embedding), embedding] if guided else [embedding])[:, None]
-        given = torch.from_numpy(both).to(device=encoders.device, dtype=dtype)
+        given = torch.from_numpy(both).to(device=denoiser.unet.device, dtype=dtype)
         pair = leases.enter_context(projector.identity(embedding, given))
         used.append(pair)
         identities = [pair.value.select([row]) for row in reversed(range(len(both)))]

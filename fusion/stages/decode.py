@@ -12,19 +12,26 @@ from torch import Tensor
 
 from fusion.errors import DrawingFailed
 from fusion.trace import Notes
+from models import Runner
 
 
 def decode(
-    vae: Any, latents: Tensor, notes: Notes | None = None, *, upcasts: bool = False
+    vae: Any,
+    latents: Tensor,
+    notes: Notes | None = None,
+    *,
+    upcasts: bool = False,
+    runner: Runner | None = None,
 ) -> NDArray[np.uint8]:
     """The picture uint8 [height, width, 3] of latents [1, channels, height / 8, width / 8].
 
     vae: any diffusers autoencoder. Rounds as diffusers does. upcasts: it overflows in its own
     precision, so float32 is used at once; any other is decoded again in float32 where it gave
-    numbers that are not finite, and `notes` are told. Raises DrawingFailed where that does not
+    numbers that are not finite, and `notes` are told. runner: an engine in the autoencoder's place.
+    Raises DrawingFailed where that does not
     help.
     """
-    image = None if upcasts else _decoded(vae, latents)
+    image = None if upcasts else _decoded(vae, latents, runner)
     if image is None or not _finite(image):
         if image is not None and notes is not None:
             notes.decided(f"decode: not finite in {_name(vae.dtype)}, so done again in float32")
@@ -60,10 +67,11 @@ def to_image(pixels: NDArray[np.uint8], device: torch.device, dtype: torch.dtype
     return (values.permute(2, 0, 1)[None].float() / 127.5 - 1).to(dtype)
 
 
-def _decoded(vae: Any, latents: Tensor) -> Tensor:
-    image: Tensor = vae.decode(
-        latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False
-    )[0]
+def _decoded(vae: Any, latents: Tensor, runner: Runner | None = None) -> Tensor:
+    scaled = latents.to(vae.dtype) / vae.config.scaling_factor
+    if runner is not None:
+        return runner([scaled])[0]
+    image: Tensor = vae.decode(scaled, return_dict=False)[0]
     return image
 
 

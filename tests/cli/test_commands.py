@@ -132,14 +132,6 @@ def test_bundles_are_listed_and_verified(
     assert "every digest" in capsys.readouterr().out
 
 
-def test_pull_is_advised_by_messages_and_says_what_works_meanwhile(capsys: Shown) -> None:
-    assert run(["models", "pull", "sd15-faceid"]) == 2
-    shown = capsys.readouterr()
-    assert (shown.out, shown.err.count("\n")) == ("", 1)
-    assert "sd15-faceid" in shown.err
-    assert "from_diffusers" in shown.err
-
-
 def test_a_bundle_without_a_card_says_how_to_get_one(tiny_bundle: Path, capsys: Shown) -> None:
     assert run(["models", "card", str(tiny_bundle)]) == 2
     assert "--measure" in capsys.readouterr().err

@@ -12,14 +12,17 @@ from cli import run
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     (), ("fuse",), ("people",), ("faces",), ("prompt",), ("train-mini",), ("bench",), ("demo",),
+    ("bench", "precision"), ("bench", "memory"),
     ("models",), ("models", "list"), ("models", "verify"), ("models", "card"),
-    ("models", "pull"), ("cache",), ("cache", "warm"), ("cache", "stats"), ("cache", "save"),
+    ("models", "pull"), ("models", "show"), ("models", "remove"), ("models", "example"),
+    ("cache",), ("cache", "warm"), ("cache", "stats"), ("cache", "save"),
     ("ab",), ("ab", "run"), ("ab", "report"), ("ab", "aa"), ("ab", "suites"), ("ab", "example"),
     ("serve",), ("keys",), ("keys", "add"), ("keys", "list"), ("keys", "revoke"),
 )  # fmt: skip
 HEAVY = (
     "torch", "diffusers", "transformers", "onnxruntime", "onnx", "insightface", "cv2", "scipy",
-    "numpy", "PIL", "pydantic",
+    "numpy", "PIL", "pydantic", "httpx",
+    "huggingface_hub",
 )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from PIL import Image
 
 from cache import digest_array
 from fusion import (
-    BackendUnavailable,
     Engine,
     FaceAnalysisMissing,
     FusionRequest,
@@ -26,6 +25,7 @@ from fusion.denoiser import identity_processors
 from fusion.source import PipelineSource
 from fusion.stages.photos import read_photos, references_of
 from models import (
+    BackendUnavailable,
     BundleCorrupt,
     DeviceUnavailable,
     Face,

@@ -84,6 +84,10 @@ class TestFinding:
         with pytest.raises(BundleNotFound, match="~nosuchuser/tiny"):
             open_bundle("~nosuchuser/tiny")
 
+    def test_a_public_one_says_how_to_fetch_it(self, shelf: Path) -> None:
+        with pytest.raises(BundleNotFound, match="limner models pull sd15-faceid"):
+            open_bundle("sd15-faceid")
+
     def test_a_directory_that_is_none(self, tmp_path: Path) -> None:
         with pytest.raises(BundleNotFound, match=r"no bundle\.toml"):
             open_bundle(tmp_path)
@@ -154,6 +158,23 @@ class TestSealing:
         assert resealed.digest != sketch.digest
         kinds = (ComponentKind.PIPELINE,)
         assert resealed.component_digest(*kinds) == sketch.component_digest(*kinds)
+
+    def test_another_scale_of_a_lora_is_another_content(self, shelf: Path) -> None:
+        digests = set()
+        for scale in (1.0, 0.5):
+            directory = shelf / f"styled-{scale}"
+            for name in ("pipeline/model_index.json", "style/style.safetensors"):
+                (directory / name).parent.mkdir(parents=True)
+                (directory / name).write_text("the same", encoding="utf-8")
+            style = ComponentDescription(
+                name="style", path="style", kind=ComponentKind.LORA, source="here", revision="1",
+                licence="Apache-2.0", scale=scale,
+            )  # fmt: skip
+            parts = (describe().component[0], style)
+            bundle = seal_bundle(directory, describe().model_copy(update={"component": parts}))
+            assert [part.scale for part in bundle.components_of(ComponentKind.LORA)] == [scale]
+            digests |= {bundle.digest, bundle.component_digest(ComponentKind.LORA)}
+        assert len(digests) == 4
 
     def test_the_card_is_measured_later_and_changes_nothing(self, sketch: Bundle) -> None:
         assert not sketch.card.exists()

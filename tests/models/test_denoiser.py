@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import (
     AttnProcessor,
     AttnProcessor2_0,
@@ -22,8 +22,7 @@ from models import (
     PipelineUnsupported,
     Projections,
     RowConditions,
-    load_components,
-    open_bundle,
+    quiet_libraries,
 )
 from tests.models.unets import (
     FAMILIES,
@@ -80,9 +79,7 @@ class TestParity:
         assert apart(ours, by_diffusers(unet, given, 0.7)) == 0
 
     def test_with_the_lora_of_a_public_faceid(self, tmp_path: Path) -> None:
-        from tests.tiny import build_tiny_bundle
-
-        unet = _tiny_components(build_tiny_bundle(tmp_path, lora=True)).unet
+        unet = _with_pefts_lora(tmp_path)
         denoiser, given = KeyValueDenoiser(unet), inputs(2)
         lora = by_diffusers(unet, given, 1.0)
         assert apart(by_denoiser(denoiser, given, 1.0), lora) == 0
@@ -257,9 +254,7 @@ class TestKeysAndCounts:
         assert len(set(keys)) == len(keys)
 
     def test_a_lora_switched_off_has_keys_of_its_own(self, tmp_path: Path) -> None:
-        from tests.tiny import build_tiny_bundle
-
-        unet = _tiny_components(build_tiny_bundle(tmp_path, lora=True)).unet
+        unet = _with_pefts_lora(tmp_path)
         denoiser, source = KeyValueDenoiser(unet), digest("a portrait")
         before = denoiser.text_key(source)
         unet.disable_adapters()
@@ -316,8 +311,22 @@ class TestRefusals:
             denoiser.predict(given.latents, given.timesteps, added)
 
 
-def _tiny_components(directory: Path) -> Any:
-    return load_components(open_bundle(directory), device="cpu")
+def _with_pefts_lora(directory: Path) -> Any:
+    """A bundle's UNet with its FaceID as diffusers loads it: the LoRA beside the weights."""
+    from tests.tiny import build_tiny_bundle
+
+    build_tiny_bundle(directory, lora=True)
+    with quiet_libraries():
+        pipeline = StableDiffusionPipeline.from_pretrained(
+            directory / "pipeline", safety_checker=None, dtype=torch.float32
+        )
+        pipeline.load_ip_adapter(
+            directory,
+            subfolder="ip-adapter",
+            weight_name="ip-adapter-faceid.safetensors",
+            image_encoder_folder=None,
+        )
+    return pipeline.unet
 
 
 class TestDeepFeatures:

@@ -338,12 +338,12 @@ class TestSpoiledPacks:
 
     def test_a_damaged_file(self, repacked: Callable[[], Bundle], tmp_path: Path) -> None:
         (tmp_path / "faces" / "rec.onnx").write_bytes(os.urandom(2000))
-        self.spoil(repacked, "no InsightFace pack")
+        self.spoil(repacked, "no whole ONNX file")
 
     def test_an_empty_pack(self, repacked: Callable[[], Bundle], tmp_path: Path) -> None:
         for file in (tmp_path / "faces").iterdir():
             file.unlink()
-        self.spoil(repacked, "no detector")
+        self.spoil(repacked, "holds no ")
 
     def test_a_detector_of_another_size(
         self, repacked: Callable[[], Bundle], tmp_path: Path

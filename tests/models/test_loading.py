@@ -116,12 +116,19 @@ class TestFromABundle:
         assert np.abs(pictures[0] - pictures[1]).max() > 1e-4
 
     def test_lora_is_applied_as_diffusers_does(self, lora_bundle: Path) -> None:
+        """diffusers computes it beside the weights, we merge it: equal to rounding."""
         loaded = load_components(open_bundle(lora_bundle), device="cpu")
         ours = draw(loaded.pipeline(), embedding())
-        assert np.array_equal(ours, draw(by_diffusers(lora_bundle, faceid=True), embedding()))
-        unchanged = loaded.pipeline()
-        unchanged.disable_lora()
-        assert np.abs(ours - draw(unchanged, embedding())).max() > 1e-4
+        theirs = by_diffusers(lora_bundle, faceid=True)
+        assert np.abs(ours - draw(theirs, embedding())).max() <= 1e-4
+        theirs.disable_lora()
+        assert np.abs(ours - draw(theirs, embedding())).max() > 1e-3
+
+    def test_lora_brings_no_layers_of_pefts(self, lora_bundle: Path) -> None:
+        loaded = load_components(open_bundle(lora_bundle), device="cpu")
+        assert not hasattr(loaded.unet, "peft_config")
+        kinds = {type(module).__module__ for module in loaded.unet.modules()}
+        assert not [kind for kind in kinds if kind.startswith("peft")]
 
     def test_without_an_adapter(self, tiny_bundle: Path) -> None:
         bundle = open_bundle(tiny_bundle)

@@ -127,6 +127,34 @@ def test_components_are_one_of_each_kind_and_name() -> None:
         manifest(component=(component(kind=ComponentKind.CLIP),))
 
 
+def lora(name: str, **changes: object) -> Component:
+    files = {f"{name}.safetensors": FileRecord(sha256="1" * 64, bytes=3)}
+    return component(name, **{"kind": ComponentKind.LORA, "files": files, **changes})
+
+
+def test_there_may_be_several_lora_each_with_its_scale(tmp_path: Path) -> None:
+    written = manifest(component=(component(), lora("fast"), lora("style", scale=0.5)))
+    write_manifest(tmp_path / "bundle.toml", written)
+    assert read_manifest(tmp_path / "bundle.toml") == written
+    assert (tmp_path / "bundle.toml").read_text().count("\nscale = ") == 1
+
+
+def test_a_lora_is_one_safetensors_file_and_nothing_else_has_a_scale() -> None:
+    record = FileRecord(sha256="1" * 64, bytes=3)
+    for files in ({"a.bin": record}, {"a.safetensors": record, "b.safetensors": record}):
+        with pytest.raises(ValidationError, match="exactly one safetensors"):
+            lora("fast", files=files)
+    with pytest.raises(ValidationError, match="has a scale"):
+        component(scale=0.5)
+    with pytest.raises(ValidationError, match="scale"):
+        lora("fast", scale=float("nan"))
+
+
+def test_the_bundle_that_ships_is_written_as_it_stands(mini_bundle: Path, tmp_path: Path) -> None:
+    write_manifest(tmp_path / "bundle.toml", read_manifest(mini_bundle / "bundle.toml"))
+    assert (tmp_path / "bundle.toml").read_text() == (mini_bundle / "bundle.toml").read_text()
+
+
 def test_a_face_pack_needs_its_settings() -> None:
     part = ComponentDescription(
         name="faces", path="faces", kind=ComponentKind.FACES, source="", revision="", licence=""

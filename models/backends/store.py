@@ -1,0 +1,199 @@
+"""Engines on disk: one folder for each, named by the digest of all that it depends on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cache import Digest
+from models.errors import EngineRefused
+
+RECORD: Final = "engine.json"
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class EngineRecord(BaseModel):
+    """What an engine is: the facts its digest is made of, its files, and how its build went.
+
+    psnr_db: the least against eager; files: each file's sha256.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: str
+    bundle: str
+    graph: str
+    height: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)]
+    dtype: str
+    device: str
+    facts: dict[str, str]
+    files: dict[str, str]
+    psnr_db: float
+    build_seconds: float
+    built: str
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """An engine that lies in the store."""
+
+    folder: Path
+    record: EngineRecord
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files."""
+        return sum(path.stat().st_size for path in self.folder.iterdir())
+
+
+class EngineStore:
+    """A directory of engines. Processes may share it: an engine appears whole or not at all."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        """root: without, $LIMNER_ENGINES, else limner/engines in the user's cache directory."""
+        self.root = root or engines_root()
+
+    def folder(self, key: Digest) -> Path:
+        """Where the engine of that digest lies, or would."""
+        return self.root / key
+
+    def has(self, key: Digest) -> bool:
+        """Whether there is such an engine; it may still be found damaged."""
+        return (self.folder(key) / RECORD).is_file()
+
+    def open(self, key: Digest) -> EngineEntry:
+        """The engine of that digest, every file compared with its sha256.
+
+        An engine holds code that is about to run. Raises EngineRefused.
+        """
+        entry = _read(self.folder(key))
+        for name, expected in entry.record.files.items():
+            path = entry.folder / name
+            if not path.is_file() or _sha256(path) != expected:
+                raise EngineRefused(
+                    f"{path} is missing, cut or changed; build it again with: limner compile "
+                    f"{entry.record.bundle}"
+                )
+        return entry
+
+    def write(self, key: Digest, build: Callable[[Path], EngineRecord]) -> EngineEntry:
+        """Let `build` fill a folder, and put it into its place. Nothing stays where it fails.
+
+        build: gives the record, its `files` empty: they are listed here. Raises EngineRefused.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            staging = Path(tempfile.mkdtemp(prefix=".building-", dir=self.root))
+        except OSError as error:
+            raise EngineRefused(
+                f"{self.root} cannot be written: {error.strerror}; set LIMNER_ENGINES to a folder "
+                "that can"
+            ) from error
+        try:
+            record = build(staging)
+            files = {path.name: _sha256(path) for path in sorted(staging.iterdir())}
+            record = record.model_copy(update={"files": files})
+            (staging / RECORD).write_text(record.model_dump_json(indent=2) + "\n", "utf-8")
+            folder = self.folder(key)
+            if folder.exists():
+                shutil.rmtree(folder)
+            staging.replace(folder)
+        except OSError as error:
+            raise EngineRefused(
+                f"the engine could not be kept in {self.root}: {error.strerror or error}; make "
+                "room, or set LIMNER_ENGINES"
+            ) from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return EngineEntry(folder, record)
+
+    def entries(self) -> tuple[EngineEntry, ...]:
+        """Every engine that can be read, by bundle, backend, graph and size."""
+        found = []
+        for file in self.root.glob(f"*/{RECORD}"):
+            try:
+                found.append(_read(file.parent))
+            except EngineRefused:
+                continue  # of another version, or broken: `remove` by hand
+        return tuple(sorted(found, key=_order))
+
+    def has_size(self, height: int, width: int) -> bool:
+        """Whether any engine is for latents of this size."""
+        records = (entry.record for entry in self.entries())
+        return any((one.height, one.width) == (height, width) for one in records)
+
+    def remove(self, entry: EngineEntry) -> None:
+        """Forget an engine."""
+        shutil.rmtree(entry.folder)
+
+
+def record_of(
+    *,
+    backend: str,
+    bundle: str,
+    graph: str,
+    size: tuple[int, int],
+    dtype: str,
+    device: str,
+    facts: Mapping[str, str],
+    psnr_db: float,
+    build_seconds: float,
+) -> EngineRecord:
+    """A record of now, its files not yet listed. size: (width, height) of the latents."""
+    return EngineRecord(
+        backend=backend,
+        bundle=bundle,
+        graph=graph,
+        height=size[1],
+        width=size[0],
+        dtype=dtype,
+        device=device,
+        facts=dict(facts),
+        files={},
+        psnr_db=psnr_db,
+        build_seconds=build_seconds,
+        built=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _order(entry: EngineEntry) -> tuple[str, str, str, int, int]:
+    record = entry.record
+    return (record.bundle, record.backend, record.graph, record.height, record.width)
+
+
+def _read(folder: Path) -> EngineEntry:
+    file = folder / RECORD
+    try:
+        record = EngineRecord.model_validate_json(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise EngineRefused(
+            f"{file} cannot be read; remove {folder}, and build the engine again with: limner "
+            "compile"
+        ) from error
+    return EngineEntry(folder, record)
+
+
+def _sha256(path: Path) -> str:
+    digest = sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def engines_root() -> Path:
+    """Where engines are kept: $LIMNER_ENGINES, else limner/engines in the user's cache folder."""
+    if named := os.environ.get("LIMNER_ENGINES"):
+        return Path(os.path.expanduser(named))
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.path.expanduser(home)) / "limner" / "engines"
