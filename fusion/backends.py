@@ -77,7 +77,13 @@ class DrawerBackend:
         if self.choice in (EAGER, AUTO) or self.denoiser is None:
             return
         latents, conditions = example_rows(denoiser, size)
-        if self.denoiser.found(denoiser.plain_module, latents, conditions).runner is not None:
+        found = [
+            self.denoiser.found(denoiser.plain_module, latents, conditions).runner,
+            self.denoiser.found_shallow(denoiser.plain_module, latents, conditions).runner,
+        ]
+        if vae is not None:
+            found.append(self.decoder(vae, latents))
+        if all(runner is not None for runner in found):
             return
         try:
             backend = backend_named(self.choice)

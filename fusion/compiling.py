@@ -52,7 +52,7 @@ def compile_bundle(
         count = f" ({number} of {len(wanted)})" if len(wanted) > 1 else ""
         built += build_engines(
             drawer.denoiser.given,
-            drawer.vae,
+            None if drawer.upcasts else drawer.vae,
             backend_named(backend),
             store or EngineStore(),
             (width // drawer.factor, height // drawer.factor),

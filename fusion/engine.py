@@ -154,7 +154,8 @@ class Engine(RequestQueue):
         for request in requests:
             plan = self.plan(request, namespace=namespace)
             for text in (plan.prompt, plan.negative_prompt):
-                encoders.encode(text, tenant)
+                with self._encoding:
+                    encoders.encode(text, tenant)
             yield plan
 
     def plan(

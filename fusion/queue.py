@@ -40,6 +40,7 @@ class RequestQueue:
         self._active: dict[Job, None] = {}
         self._changed = threading.Condition()
         self._closed = False
+        self._encoding = threading.Lock()  # held by who encodes outside of requests
 
     def resolve(self, request: FusionRequest) -> ResolvedRequest:
         """The request with every question answered. Raises what is wrong with it."""
@@ -77,7 +78,7 @@ class RequestQueue:
         """
         if any(worker.is_current for worker in (self._preparer, self._loop, self._finisher)):
             raise EngineBusy(f"a request is being told of: {what} from another thread")
-        with self._changed:
+        with self._encoding, self._changed:
             self._changed.wait_for(lambda: not self._waiting and not self._active)
             yield
 

@@ -202,7 +202,7 @@ class Run:
 
     def _decode(self, latents: Tensor, notes: Notes | None = None) -> NDArray[np.uint8]:
         drawer = self.ground.drawer
-        runner = drawer.backend.decoder(drawer.vae, latents)
+        runner = None if drawer.upcasts else drawer.backend.decoder(drawer.vae, latents)
         return decode(drawer.vae, latents, notes, upcasts=drawer.upcasts, runner=runner)
 
     def _recorded(self) -> Drawing:

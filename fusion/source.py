@@ -159,8 +159,6 @@ class BundleSource:
         self._owner = ""  # in the key of models that are not shared
         manifest = bundle.manifest
         self.name = bundle.name
-        self.digest = bundle.digest
-        self.knows_identities = bundle.has(ComponentKind.IDENTITY)
         self.warnings: tuple[str, ...] = ()
         self._analyser: Analyser | None = None
         self._pack = None if face_pack is None else find_face_pack(face_pack)
@@ -200,11 +198,28 @@ class BundleSource:
         """Whether the models are in memory."""
         return self._drawer is not None
 
+    @property
+    def digest(self) -> str:
+        """Of the bundle, and of the adapters where these were changed."""
+        drawer = self._drawer
+        if drawer is None or not self._owner:
+            return self._bundle.digest
+        return digest([self._bundle.digest, drawer.adapters.digest])
+
+    @property
+    def knows_identities(self) -> bool:
+        """Whether a FaceID is on, or will be."""
+        drawer = self._drawer
+        if drawer is None:
+            return self._bundle.has(ComponentKind.IDENTITY)
+        return drawer.denoiser.given.has_identity
+
     def release(self) -> None:
         """Let go of the models: they leave memory with the last engine that uses them, and are
         loaded again by the next use.
         """
         self._drawer = self._analyser = None
+        self._owner = ""
 
     def drawer(self) -> Drawer:
         """The models, loaded if need be. Raises BundleCorrupt, DeviceUnavailable."""
@@ -247,7 +262,8 @@ class BundleSource:
             notes += [f"memory low: {said}" for said in applied.notes]
         drawer = replace(drawer, notes=tuple(notes))
         side = components.image_size // drawer.factor
-        drawer.backend.build(drawer.denoiser.given, drawer.vae, (side, side), self.name)
+        vae = None if drawer.upcasts else drawer.vae
+        drawer.backend.build(drawer.denoiser.given, vae, (side, side), self.name)
         return drawer
 
 
@@ -263,7 +279,6 @@ class PipelineSource:
         components = Components.from_pipeline(pipe)
         self._drawer = Drawer.of(components)
         self.analyser = analyser
-        self.knows_identities = components.has_identity
         side = components.image_size
         scales = {scale for one in identity_processors(components.unet) for scale in one.scale}
         self.defaults = RequestDefaults(
@@ -285,6 +300,11 @@ class PipelineSource:
                 "the pipeline's adapter has a scale of its own in each block; all were drawn with "
                 "the one identity_scale",
             )
+
+    @property
+    def knows_identities(self) -> bool:
+        """Whether a FaceID is loaded."""
+        return self._drawer.denoiser.given.has_identity
 
     def drawer(self) -> Drawer:
         """The pipeline's models."""

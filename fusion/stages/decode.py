@@ -50,6 +50,8 @@ def in_float32(vae: Any, device: torch.device) -> Any:
     """
     hook = getattr(vae, "_hf_hook", None)  # accelerate's, which holds other models too
     twin = copy.deepcopy(vae, {} if hook is None else {id(hook): None})
+    for name in ("encode", "decode", "_tiled_encode"):
+        twin.__dict__.pop(name, None)  # a memory mode's own, which call the original
     return twin.to(device).float()  # `to` with a dtype makes diffusers talk
 
 

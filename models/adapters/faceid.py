@@ -35,9 +35,15 @@ class Attachment:
             dict(unet.attn_processors), unet.encoder_hid_proj, unet.config.encoder_hid_dim_type
         )
 
-    def restore(self, unet: UNet2DConditionModel) -> None:
-        """Make it so again."""
-        unet.set_attn_processor(dict(self.processors))  # which empties what it is given
+    def restore(self, unet: UNet2DConditionModel, whole: bool = True) -> None:
+        """Make it so again. whole: self-attention too, where a FaceID has no part, but others may
+        have put something meanwhile.
+        """
+        processors = {
+            name: self.processors[name] if whole or name.endswith("attn2.processor") else each
+            for name, each in unet.attn_processors.items()
+        }
+        unet.set_attn_processor(processors)  # which empties what it is given
         unet.encoder_hid_proj = self.projection
         unet.config.encoder_hid_dim_type = self.projection_kind
 

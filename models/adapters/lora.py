@@ -92,7 +92,7 @@ class _Settings(BaseModel):
     def scaling(self, layer: str, rank: int) -> float:
         alpha = rank if self.lora_alpha is None else self.lora_alpha
         for pattern, other in self.alpha_pattern.items():
-            if re.fullmatch(rf"(?:.*\.)?(?:{pattern})", layer):
+            if layer == pattern or layer.endswith(f".{pattern}"):
                 alpha = other
                 break
         return alpha / (math.sqrt(rank) if self.use_rslora else rank)
@@ -173,6 +173,8 @@ def _change(
             "[rank, in …] and [out, rank]"
         )
     rank = down.shape[0]
+    if rank == 0:
+        raise AdapterRejected(f"{source}: {layer} has rank 0; it is no LoRA")
     part, _, inner = layer.partition(".")
     if layer in alphas:
         scaling = alphas[layer] / rank

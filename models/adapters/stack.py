@@ -203,6 +203,9 @@ class AdapterStack:
     def _become(self, wanted: tuple[_Held, ...]) -> None:
         """The one way in which anything changes."""
         _check_identities(wanted)
+        if (changed := _recipes(wanted)) != _recipes(self._held):
+            for layer in {*changed, *_recipes(self._held)}:
+                _check_weight(layer.weight, type(layer).__name__)
         before, attached, plain = self._held, Attachment.of(self._unet), self._plain
         try:
             self._attach(_faceid(before), _faceid(wanted))
@@ -218,7 +221,7 @@ class AdapterStack:
         if before is wanted:
             return
         if self._plain is not None:
-            self._plain.restore(self._unet)
+            self._plain.restore(self._unet, whole=False)
             self._plain = None
         if wanted is not None:
             plain = Attachment.of(self._unet)

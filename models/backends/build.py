@@ -29,7 +29,8 @@ def build_engines(
     bundle: str,
     doing: Callable[[str], None] = lambda what: None,
 ) -> tuple[EngineEntry, ...]:
-    """Build and keep them. size: (width, height) of the latents; doing: told what is being done.
+    """Build and keep them. autoencoder: None where it is not decoded with as it is. size: (width,
+    height) of the latents; doing: told what is being done.
 
     Raises BackendUnavailable before any work, and EngineRefused, which leaves no engine behind for
     the graph it names.
@@ -40,6 +41,8 @@ def build_engines(
     entries = build_denoiser_engines(
         denoiser.plain_module, latents, conditions, backend, store, bundle=bundle, doing=doing
     )
+    if autoencoder is None:
+        return entries
     decoder = decoder_graph(autoencoder, size[1], size[0])
     last = build_engine(
         decoder,

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 import torch
 from torch import Tensor
 
+from cache import digest
 from models.backends.backend import Runner
 from models.backends.graph import Graph
 from models.errors import BackendUnavailable, EngineRefused
@@ -50,13 +51,10 @@ class CompiledBackend:
 
     def facts(self, graph: Graph) -> Mapping[str, str]:
         """torch, its compiler's options, and the kind of processor."""
-        capability = torch.backends.cpu.get_cpu_capability()
         return {
             "torch": torch.__version__,
             "options": repr(sorted(_OPTIONS.items())),
-            "processor": f"{platform.machine()} {capability}"
-            if graph.device.type == "cpu"
-            else f"cuda {torch.version.cuda}",
+            "processor": _processor(graph.device),
         }
 
     def build(self, graph: Graph, folder: Path) -> None:
@@ -100,6 +98,19 @@ class CompiledBackend:
             return tuple(cast("Sequence[Tensor]", package(*tensors)))
 
         return run
+
+
+def _processor(device: torch.device) -> str:
+    """What machine code is made for: all that a CPU can do, or a GPU's architecture."""
+    if device.type == "cuda":
+        return f"cuda {torch.version.cuda} {torch.cuda.get_device_capability(device)}"
+    try:
+        described = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        described = platform.processor()
+    able = sorted({line for line in described.splitlines() if line.startswith("flags")})
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()} {capability} {digest(able)[:16]}"
 
 
 def _weights(graph: Graph) -> dict[str, Tensor]:

@@ -38,6 +38,19 @@ class DenoiserEngines:
             _kind(latents, conditions),
         )
 
+    def found_shallow(
+        self, module: DenoiserModule, latents: Tensor, conditions: RowConditions
+    ) -> Found:
+        """What draws the fast mode's other steps."""
+        self._of(module)
+        height, width = latents.shape[2:]
+        return self._shallow.find(
+            int(height),
+            int(width),
+            lambda: _graphs(module, latents, conditions)[1],
+            _kind(latents, conditions),
+        )
+
     def whole(
         self,
         module: DenoiserModule,
@@ -61,17 +74,10 @@ class DenoiserEngines:
         deep: Tensor,
     ) -> Tensor | None:
         """A step of the fast mode by an engine; None where there is none for this size."""
-        self._of(module)
-        height, width = latents.shape[2:]
-        found = self._shallow.find(
-            int(height),
-            int(width),
-            lambda: _graphs(module, latents, conditions)[1],
-            _kind(latents, conditions),
-        )
-        if found.runner is None:
+        runner = self.found_shallow(module, latents, conditions).runner
+        if runner is None:
             return None
-        return found.runner(denoiser_tensors(latents, timesteps, conditions, deep))[0]
+        return runner(denoiser_tensors(latents, timesteps, conditions, deep))[0]
 
     def forget(self) -> None:
         """Look for engines again: weights have changed, or others were built."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from cache import Digest, digest
+from cache import Digest, digest, digest_bytes
+from models import denoiser_module, denoiser_view
+from models.backends import graph as graph_module
 from models.backends.backend import BUILT, Backend, Runner, backend_named
 from models.backends.gate import passes
 from models.backends.graph import Graph
@@ -40,6 +44,7 @@ def engine_key(graph: Graph, backend: Backend) -> Digest:
     return digest(
         {
             "format": FORMAT,
+            "code": _code(),
             "backend": backend.name,
             "facts": dict(backend.facts(graph)),
             "graph": graph.kind.value,
@@ -173,6 +178,17 @@ def _contiguous(tensor: Tensor) -> Tensor:
     return tensor.contiguous()  # as the examples were that the code was made for
 
 
+@cache
+def _code() -> str:
+    """Of what computes a graph eagerly: diffusers, and our own modules."""
+    ours = [
+        Path(denoiser_module.__file__),
+        Path(denoiser_view.__file__),
+        Path(graph_module.__file__),
+    ]
+    return digest([version("diffusers"), *(digest_bytes(file.read_bytes()) for file in ours)])
+
+
 def _settings(module: nn.Module) -> list[list[str]]:
     """What each part of a module is: its class, and its plain settings."""
     described = []
@@ -180,7 +196,9 @@ def _settings(module: nn.Module) -> list[list[str]]:
         plain: dict[str, Any] = {
             key: value
             for key, value in sorted(part.__dict__.items())
-            if isinstance(value, int | float | str | bool | tuple) and not key.startswith("_")
+            if isinstance(value, int | float | str | bool | tuple)
+            and not key.startswith("_")
+            and key != "use_slicing"  # of batches, which decoders here do not get
         }
         described.append([name, type(part).__name__, repr(plain)])
     return described

@@ -33,11 +33,12 @@ class GraphKind(StrEnum):
 
 @dataclass(frozen=True)
 class Input:
-    """One input: its name, its shape without the rows, its dtype."""
+    """One input: its name, its shape without the rows, its dtype, how large its numbers are."""
 
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype
+    deviation: float = 1.0
 
     def example(self, rows: int, device: torch.device, generator: torch.Generator) -> Tensor:
         """Numbers of the size this input has: normal ones, times between 0 and 1000."""
@@ -48,7 +49,7 @@ class Input:
         elif self.name == "time_ids":
             values = torch.full((rows, *self.shape), 512.0)
         else:
-            values = torch.randn(rows, *self.shape, generator=generator)
+            values = torch.randn(rows, *self.shape, generator=generator) * self.deviation
         return values.to(device, self.dtype)
 
 
@@ -213,7 +214,14 @@ def decoder_graph(autoencoder: Any, height: int, width: int) -> Graph:
     return Graph(
         kind=GraphKind.DECODER,
         module=_Decoder(autoencoder).eval(),
-        inputs=(Input("latents", (channels, height, width), autoencoder.dtype),),
+        inputs=(
+            Input(
+                "latents",
+                (channels, height, width),
+                autoencoder.dtype,
+                1 / float(autoencoder.config.scaling_factor),
+            ),
+        ),
         outputs=("image",),
         height=height,
         width=width,

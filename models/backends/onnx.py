@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -95,7 +96,7 @@ class OnnxBackend:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = _cores()  # a thread that loads it may be kept to one
         # Spinning threads would take the cores from torch between two steps.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
@@ -128,10 +129,15 @@ class OnnxBackend:
             options |= {
                 "trt_fp16_enable": graph.dtype is torch.float16,
                 "trt_engine_cache_enable": True,
-                # Beside the engine: what it leaves there was not digested and need not be.
-                "trt_engine_cache_path": str(folder.parent / f"{folder.name}.tensorrt"),
+                "trt_engine_cache_path": str(folder / "tensorrt"),
             }
         return self._provider(graph.device), options
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

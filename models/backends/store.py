@@ -53,7 +53,7 @@ class EngineEntry:
     @property
     def size_bytes(self) -> int:
         """Of all its files."""
-        return sum(path.stat().st_size for path in self.folder.iterdir())
+        return sum(path.stat().st_size for path in self.folder.rglob("*"))
 
 
 class EngineStore:
@@ -77,13 +77,15 @@ class EngineStore:
         An engine holds code that is about to run. Raises EngineRefused.
         """
         entry = _read(self.folder(key))
-        for name, expected in entry.record.files.items():
-            path = entry.folder / name
-            if not path.is_file() or _sha256(path) != expected:
-                raise EngineRefused(
-                    f"{path} is missing, cut or changed; build it again with: limner compile "
-                    f"{entry.record.bundle}"
-                )
+        try:
+            found = {path.name: _sha256(path) for path in _files(entry.folder)}
+        except OSError:
+            found = {}  # another process is putting a newer one there
+        if not found or found != entry.record.files:
+            raise EngineRefused(
+                f"{entry.folder} has a file missing, cut or changed; build it again with: limner "
+                f"compile {entry.record.bundle}"
+            )
         return entry
 
     def write(self, key: Digest, build: Callable[[Path], EngineRecord]) -> EngineEntry:
@@ -101,20 +103,25 @@ class EngineStore:
             ) from error
         try:
             record = build(staging)
-            files = {path.name: _sha256(path) for path in sorted(staging.iterdir())}
+            files = {path.name: _sha256(path) for path in _files(staging)}
             record = record.model_copy(update={"files": files})
             (staging / RECORD).write_text(record.model_dump_json(indent=2) + "\n", "utf-8")
             folder = self.folder(key)
             if folder.exists():
-                shutil.rmtree(folder)
-            staging.replace(folder)
+                folder.replace(staging.with_name(f"{staging.name}.old"))
+            try:
+                staging.replace(folder)
+            except OSError:
+                if not self.has(key):  # else another process was faster: the same engine
+                    raise
         except OSError as error:
             raise EngineRefused(
                 f"the engine could not be kept in {self.root}: {error.strerror or error}; make "
                 "room, or set LIMNER_ENGINES"
             ) from error
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            for left in (staging, staging.with_name(f"{staging.name}.old")):
+                shutil.rmtree(left, ignore_errors=True)
         return EngineEntry(folder, record)
 
     def entries(self) -> tuple[EngineEntry, ...]:
@@ -181,6 +188,11 @@ def _read(folder: Path) -> EngineEntry:
             "compile"
         ) from error
     return EngineEntry(folder, record)
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files but the record; a backend's own cache lies in folders."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name != RECORD)
 
 
 def _sha256(path: Path) -> str:

@@ -131,7 +131,7 @@ def _attempt(web: Web, wish: Wish, part: Path, progress: Progress) -> tuple[_Beg
     with web.content(wish.remote, headers) as response:
         now = told(response)
         if response.status_code == 416 and known is not None:
-            if _complete(response, offset) and known.etag in (now.etag, known.etag):
+            if _complete(response, offset) and now.etag in (None, known.etag):
                 return known, offset  # killed between the last byte and its verification
             raise _Restart
         check_status(wish.remote, response)

@@ -59,7 +59,7 @@ def pull_bundle(
 
 def mend_bundle(source: Source) -> PullPlan | None:
     """Read every file of a fetched bundle: None where each is what was locked; else the damaged
-    ones are removed, and this is the plan that fetches them anew. Raises PullBusy.
+    ones are removed, and this is the plan that fetches them anew.
     """
     directory = Place(source.name).directory
     lock = read_lock(directory)
@@ -155,6 +155,9 @@ class _Work:
         if wish is None:
             raise SourceRejected(f"{file.target} has no origin; correct the description")
         came = download_path(self.place, wish.remote)
+        expected = wish.sha256 or wish.locked
+        if came.is_file() and expected not in (None, file_sha256(came)):
+            came.unlink()  # damaged since, or another one is wanted now
         if came.is_file():  # verified before: an archive with other members, or killed since
             vouched = "published" if wish.sha256 else "first pull"
             sha256, size = file_sha256(came), came.stat().st_size
