@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from models.quiet import quiet_imports
+from models import quiet_imports
 
 if TYPE_CHECKING:
     from fusion.colour import ColourMatch

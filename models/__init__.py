@@ -220,7 +220,7 @@ _HOMES = {
         "quantise_denoiser",
         "weight_bytes",
     ),
-    "quiet": ("quiet_libraries",),
+    "quiet": ("quiet_imports", "quiet_libraries"),
     "text_encoder": ("PrefixCachedTextEncoder", "TextStates"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -329,6 +329,7 @@ __all__ = [
     "loss_refusal",
     "memory_mode",
     "quantise_denoiser",
+    "quiet_imports",
     "quiet_libraries",
     "read_faceid",
     "read_image",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save
 
 from models import (
     LicenceRefused,
@@ -162,7 +163,11 @@ def test_the_packaged_bundle_stays(shelf: Path) -> None:
 
 class TestExtending:
     def variant(self, manifest: Path, hub: Hub, tiny_bundle: Path) -> Path:
-        lora = (tiny_bundle / "ip-adapter/ip-adapter-faceid.safetensors").read_bytes()
+        unet = load_file(tiny_bundle / "pipeline/unet/diffusion_pytorch_model.safetensors")
+        name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+        above, below = unet[f"{name}.weight"].shape
+        halves = {"A": torch.ones(4, below), "B": torch.ones(above, 4)}
+        lora = save({f"unet.{name}.lora_{one}.weight": half for one, half in halves.items()})
         hub.put("someone/lora", "eight.safetensors", lora, large=True)
         file = manifest.with_name("variant.toml")
         file.write_text(
@@ -186,7 +191,11 @@ class TestExtending:
         inner = "pipeline/unet/diffusion_pytorch_model.safetensors"
         assert (bundle.directory / inner).samefile(shelf / STANDS / inner)
         assert len(hub.gets("unet/diffusion")) == 1
-        assert load_components(bundle).has_identity
+        parts = load_components(bundle)
+        assert [(one.name, one.scale) for one in parts.adapters.adapters] == [
+            ("faceid", 1.0),
+            ("eight", 0.5),
+        ]
 
     def test_a_base_that_is_here_is_only_linked(
         self, pull: Pull, manifest: Path, hub: Hub, tiny_bundle: Path
