@@ -86,7 +86,7 @@ class TestQueue:
                 if event.kind is EventKind.STEP and event.step == 2:
                     self.cancel()
 
-        monkeypatch.setattr("fusion.engine.Handle", Impatient)
+        monkeypatch.setattr("fusion.queue.Handle", Impatient)
         handle = engine.submit(FusionRequest(identities=(SOMEONE,), steps=50))
         with pytest.raises(FusionCancelled):
             handle.result(PATIENCE_SECONDS)
