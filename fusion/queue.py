@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from fusion.worker import Worker
 from models import release_team, single_threaded
 
 
-class RequestQueue:
+class RequestQueue(ABC):
     """Requests wait in a bounded queue, are begun in order, and share one denoising loop."""
 
     def __init__(self, shared: Shared, settings: EngineSettings) -> None:
@@ -42,9 +43,9 @@ class RequestQueue:
         self._closed = False
         self._encoding = threading.Lock()  # held by who encodes outside of requests
 
+    @abstractmethod
     def resolve(self, request: FusionRequest) -> ResolvedRequest:
         """The request with every question answered. Raises what is wrong with it."""
-        raise NotImplementedError
 
     @property
     def occupancy(self) -> Occupancy:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from models.errors import PullFailed
 from models.pulling.source import Archive, HubFile, WebFile
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Remote = HubFile | WebFile | Archive
 
+PUBLIC_HUB: Final = "https://huggingface.co"
 RESUME = "what came is kept, and the same command goes on from there"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -197,7 +198,9 @@ def _headers(remote: Remote) -> dict[str, str]:
         return {}
     from huggingface_hub import get_token
 
-    token = get_token()
+    # A token that was logged in with is the hub's own; a mirror gets one only if it is named here.
+    mirrored = _endpoint() != PUBLIC_HUB
+    token = os.environ.get("HF_TOKEN") if mirrored else get_token()
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
