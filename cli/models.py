@@ -31,7 +31,12 @@ def list_(as_json: JsonOption = False) -> None:
         print_json(rows)
         return
     columns = ["name", "draws", "size", "MiB", "licence", "state"]
-    table(columns, [[row[column] for column in columns] for row in rows])
+    # The command would push the names out of a narrow table; it follows under it.
+    shown = [{**row, "state": str(row["state"]).split(": limner")[0]} for row in rows]
+    table(columns, [[row[column] for column in columns] for row in shown])
+    for row in rows:
+        if ": limner models pull" in str(row["state"]):
+            say(f" limner models pull {row['name']}", first="fetch it:")
     for row in rows:
         if row["where"]:
             say(f" lies in {row['where']}", first=str(row["name"]))
