@@ -77,7 +77,7 @@ def try_memory_mode(
         decoded_bytes=decoded_bytes,
         decode_seconds=decode_seconds,
         device_bytes=peak_device_bytes(drawer.device),
-        notes=tuple(source.notes),
+        notes=drawer.done,
     )
     return trial, pictures
 

@@ -162,7 +162,7 @@ class Run:
                 )
                 for index in self._pending
             )
-            for told in drawer.notes:
+            for told in drawer.told:
                 notes.decided(told)
             drawer.backend.tell(
                 notes, drawer.denoiser.given, rows[0].latents, conditioning.positive

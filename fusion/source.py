@@ -47,7 +47,8 @@ PIPELINE_STRENGTH = 0.6
 @dataclass(frozen=True)
 class Drawer:
     """Models that are loaded. factor: pixels per latent; channels: of the latents. upcasts, zeroes:
-    as `Components` has them. notes: what was done to them that a trace should tell.
+    as `Components` has them. done: all that was done to them as they were loaded; told: what of it
+    a trace should tell.
     """
 
     towers: tuple[TextTower, ...]
@@ -61,7 +62,8 @@ class Drawer:
     upcasts: bool = False
     zeroes: bool = False
     backend: DrawerBackend = field(default_factory=lambda: DrawerBackend(EAGER))
-    notes: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
     @property
     def tokenizer(self) -> Any:
@@ -153,7 +155,6 @@ class BundleSource:
         self._device = choose_device(device)
         self.precision = resolve_precision(precision, self._device)
         self.memory = memory_mode(memory)
-        self.notes: tuple[str, ...] = ()  # all that was done to the models, once they are loaded
         self._backend = checked_backend(backend, self._device, self.precision, self.memory)
         self._drawer: Drawer | None = None
         self._owner = ""  # in the key of models that are not shared
@@ -257,10 +258,12 @@ class BundleSource:
         applied = apply_memory_mode(
             self.memory, components.unet, components.vae, encoders, components.device
         )
-        self.notes = (*notes, *applied.notes)
-        if self.memory.name == "low":
-            notes += [f"memory low: {said}" for said in applied.notes]
-        drawer = replace(drawer, notes=tuple(notes))
+        low = applied.notes if self.memory.name == "low" else ()
+        drawer = replace(
+            drawer,
+            done=(*notes, *applied.notes),
+            told=(*notes, *(f"memory low: {said}" for said in low)),
+        )
         side = components.image_size // drawer.factor
         vae = None if drawer.upcasts else drawer.vae
         drawer.backend.build(drawer.denoiser.given, vae, (side, side), self.name)

@@ -300,4 +300,10 @@ def test_an_engine_draws_the_same_portrait_in_every_mode(tiny_bundle: Path, mode
             image = engine.fuse(FusionRequest(attributes={"age": 60}, steps=2, seed=1)).images[0]
         drawn[name] = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8) / 127.5 - 1
     assert psnr(drawn[mode], drawn["high"]) >= 60
-    assert source.notes
+
+
+def test_models_that_two_sources_share_tell_both_what_was_done(tiny_bundle: Path) -> None:
+    sources = [BundleSource(open_bundle(tiny_bundle), "cpu", memory="normal") for _ in range(2)]
+    first, second = (source.drawer() for source in sources)
+    assert first is second
+    assert second.done
