@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from fusion.bookkeeping import Bookkeeper
 from fusion.errors import EngineBusy, EngineClosed, FusionCancelled
 from fusion.job import Job, Occupancy, check_age, state_after, task_of
 from fusion.loop import StepLoop
@@ -22,7 +23,7 @@ from fusion.result import FusionResult
 from fusion.run import Run
 from fusion.settings import EngineSettings
 from fusion.shared import Shared
-from fusion.task import TaskState
+from fusion.task import FusionTask, TaskState
 from fusion.worker import Worker
 from models import release_team, single_threaded
 
@@ -30,13 +31,16 @@ from models import release_team, single_threaded
 class RequestQueue(ABC):
     """Requests wait in a bounded queue, are begun in order, and share one denoising loop."""
 
-    def __init__(self, shared: Shared, settings: EngineSettings) -> None:
+    def __init__(self, shared: Shared, settings: EngineSettings, books: Bookkeeper) -> None:
         self._shared = shared
+        self._books = books
         self._settings = settings
         self._pressure = PressurePolicy(settings.pressure)
-        self._preparer = Worker("limner-prepare", single_threaded)
-        self._loop = StepLoop(lambda: shared.source.drawer().denoiser, settings.largest_batch)
-        self._finisher = Worker("limner-finish", single_threaded)
+        self._preparer = Worker("limner-prepare", self._beside)
+        self._loop = StepLoop(
+            lambda: shared.source.drawer().denoiser, settings.largest_batch, shared.connections.here
+        )
+        self._finisher = Worker("limner-finish", self._beside)
         self._waiting: deque[Job] = deque()
         self._active: dict[Job, None] = {}
         self._changed = threading.Condition()
@@ -99,6 +103,16 @@ class RequestQueue(ABC):
     ) -> Handle:
         resolved = self.resolve(request)
         task = task_of(request, resolved, self._settings.ttl_seconds, namespace, task_id)
+        self._books.opened(task, resolved)
+        try:
+            return self._queued(request, resolved, task, wait)
+        except BaseException:
+            self._books.refused(task)
+            raise
+
+    def _queued(
+        self, request: FusionRequest, resolved: ResolvedRequest, task: FusionTask, wait: bool
+    ) -> Handle:
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._closed or not self._full())
@@ -114,6 +128,12 @@ class RequestQueue(ABC):
             self._waiting.append(job)
         release_team()  # of who asks: the loop is to have the only one
         return handle
+
+    @contextmanager
+    def _beside(self) -> Iterator[None]:
+        """What threads beside the loop work in."""
+        with single_threaded(), self._shared.connections.here():
+            yield
 
     def _release(self) -> None:
         self._shared.source.release()
@@ -184,9 +204,11 @@ class RequestQueue(ABC):
         job.run.close()
         try:
             if result is not None:
+                result = self._books.done(result)
                 handle.end(result.task, ENDING[TaskState.DONE], result=result)
             elif error is not None:
                 state = state_after(error)
+                self._books.ended(handle, state)
                 handle.end(handle.task.now(state), ENDING[state], error=error)
         finally:  # a listener was interrupted
             with self._changed:

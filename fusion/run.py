@@ -55,6 +55,7 @@ class Run:
         self._best: dict[int, Candidate] = {}
         self._tried = [0] * resolved.count
         self._pending = list(range(resolved.count))
+        self._connections = shared.connections.count
 
     @torch.inference_mode()
     def prepare(
@@ -124,6 +125,7 @@ class Run:
             task=self.handle.task,
             trace=self.visits.trace,
             source=self.shared.source,
+            connections=self.shared.connections.count - self._connections,
         )
 
     def close(self) -> None:
@@ -217,7 +219,8 @@ class Run:
             notes.decided(f"batch: {spent.mates:.1f} pictures of others at a step, on average")
         if spent.splits:
             notes.decided(f"batch: drawn in smaller parts {spent.splits} times, as it failed whole")
-        self.visits.end(Stage.DENOISE, spent.seconds, resident_bytes() - self._held_bytes, notes)
+        held = resident_bytes() - self._held_bytes
+        self.visits.end(Stage.DENOISE, spent.seconds, held, notes, spent.cpu_seconds)
         return drawn
 
     def _look(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Verified | None]:

@@ -13,6 +13,9 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # Nor may a test draw with what was compiled on this machine before.
 os.environ["LIMNER_ENGINES"] = str(Path(tempfile.gettempdir()) / f"limner-no-engines-{os.getpid()}")
 
+# Nor write into the user's own books.
+os.environ["LIMNER_LEDGER"] = str(Path(tempfile.gettempdir()) / f"limner-ledger-{os.getpid()}.db")
+
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
