@@ -213,7 +213,8 @@ class BundleSource:
         drawer = self._drawer
         if drawer is None:
             return self._bundle.has(ComponentKind.IDENTITY)
-        return drawer.denoiser.given.has_identity
+        # As the stack says, which is whole while the models are being changed.
+        return any(adapter.is_identity for adapter in drawer.adapters.adapters)
 
     def release(self) -> None:
         """Let go of the models: they leave memory with the last engine that uses them, and are
