@@ -76,6 +76,14 @@ class TestCompiled:
             assert "no engine for latents of" in downgrades(engine.fuse(wide))
             assert "backend: compiled" in decisions(engine.fuse(REQUEST))
 
+    def test_memory_low_decodes_without_an_engine_too(
+        self, engines: EngineStore, tiny_bundle: Path
+    ) -> None:
+        with Engine.load(tiny_bundle, device="cpu", memory="low") as engine:
+            result, drawer = engine.fuse(REQUEST), engine._source.drawer()
+            assert "backend" not in decisions(result) + downgrades(result)
+            assert drawer.backend.decoder(drawer.vae, torch.zeros(1, 4, 16, 16)) is None
+
     def test_an_engine_that_was_cut_is_not_run_and_told(
         self,
         engines: EngineStore,
