@@ -215,7 +215,7 @@ def _read(folder: Path) -> EngineEntry:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files but the record; a backend's own cache lies in folders."""
+    """All files but the record. Plans that TensorRT writes later lie in a folder of their own."""
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name != RECORD)
 
 
