@@ -156,7 +156,8 @@ class DrawerBackend:
             return known
         if rows.changed and not decoder and self._store.has_size(height, width):
             names = ", ".join(rows.changed)
-            return f"no engine holds the weights as {names} left them; compiled draws with any LoRA"
+            advice = "" if self.choice == "compiled" else "; compiled draws with any LoRA"
+            return f"no engine is for the models as {names} left them{advice}"
         if self.choice == AUTO:
             return ""
         return f"no engine for latents of {width}×{height}, see limner compile --sizes"

@@ -184,6 +184,12 @@ class TestAdapters:
             one, other = eager.fuse(REQUEST), compiled.fuse(REQUEST)
             assert "backend: compiled" in decisions(other)
             assert np.mean((pixels(one) - pixels(other)) ** 2) < 255**2 / 10**5
+            compiled.adapt(lambda stack: stack.clear())  # another graph: nobody's face is given
+            nobody = compiled.fuse(REQUEST.model_copy(update={"identities": ()}))
+            assert downgrades(nobody) == (
+                "backend: eager instead of compiled for the denoiser: no engine is for the models "
+                "as faceid left them"
+            )
 
     def test_a_refused_adapter_changes_nothing(self, lora: Path) -> None:
         style = read_lora(lora)
@@ -215,7 +221,7 @@ class TestAdapters:
             for drawn in (other, third):
                 assert np.mean((pixels(one) - pixels(drawn)) ** 2) < 255**2 / 10**5
                 assert "backend: onnx for the decoder" in decisions(drawn)
-            why = "no engine holds the weights as style left them; compiled draws with any LoRA"
+            why = "no engine is for the models as style left them; compiled draws with any LoRA"
             assert f"backend: eager instead of onnx for the denoiser: {why}" in downgrades(other)
             assert f"backend: eager for the denoiser, since {why}" in decisions(third)
             for engine in (named, auto):
