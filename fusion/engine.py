@@ -257,9 +257,11 @@ class Engine(RequestQueue):
         """
         with self._alone("adapt"):
             drawer = self._source.own_drawer()
-            with torch.inference_mode(False), torch.no_grad():
-                change(drawer.adapters)
-            drawer.backend.forget()  # some hold the weights as they were
+            try:
+                with torch.inference_mode(False), torch.no_grad(), drawer.adapters.all_or_nothing():
+                    change(drawer.adapters)
+            finally:
+                drawer.backend.forget()  # some hold the weights as they were
             return drawer.adapters.adapters
 
     def unload(self) -> None:

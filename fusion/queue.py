@@ -46,6 +46,8 @@ class RequestQueue(ABC):
         self._changed = threading.Condition()
         self._closed = False
         self._encoding = threading.Lock()  # held by who encodes outside of requests
+        self._ahead: frozenset[Job] | None = None  # what who wants to be alone waits for, if any
+        self._alone_in: threading.Thread | None = None
 
     @abstractmethod
     def resolve(self, request: FusionRequest) -> ResolvedRequest:
@@ -67,25 +69,47 @@ class RequestQueue(ABC):
         if cancel:
             for job in jobs:
                 job.handle.cancel()
-        workers = (self._preparer, self._loop, self._finisher)
-        if any(worker.is_current for worker in workers):
-            return  # one of our own threads, which the requests need to come to their end
+        if self._needs_this_thread():
+            return
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._active)
-        for worker in workers:
+            self._changed.wait_for(
+                lambda: not self._waiting and not self._active and self._ahead is None
+            )
+        for worker in self._workers:
             worker.join()
         self._release()
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
-        """Within it no request is at work, and none begins. Raises EngineBusy where a request's own
-        thread asks, which would wait for itself.
+        """Within it no request is at work, and none begins: those that come meanwhile wait in the
+        queue. Raises EngineBusy where the thread that asks would wait for itself.
         """
-        if any(worker.is_current for worker in (self._preparer, self._loop, self._finisher)):
-            raise EngineBusy(f"a request is being told of: {what} from another thread")
-        with self._encoding, self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._active)
-            yield
+        if self._needs_this_thread():
+            raise EngineBusy(f"requests wait for this thread: {what} from another thread")
+        with self._encoding:  # which keeps others out as well
+            with self._changed:
+                self._ahead = ahead = frozenset((*self._waiting, *self._active))
+            try:
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda: ahead.isdisjoint((*self._waiting, *self._active))
+                    )
+                self._alone_in = threading.current_thread()
+                yield
+            finally:
+                self._alone_in = None
+                with self._changed:
+                    self._ahead = None
+                    self._changed.notify_all()
+
+    @property
+    def _workers(self) -> tuple[Worker, StepLoop, Worker]:
+        return self._preparer, self._loop, self._finisher
+
+    def _needs_this_thread(self) -> bool:
+        """Whether requests cannot come to their end while this thread waits for them."""
+        ours = any(worker.is_current for worker in self._workers)
+        return ours or self._alone_in is threading.current_thread()
 
     def __enter__(self) -> Self:
         return self
@@ -157,12 +181,16 @@ class RequestQueue(ABC):
         for job in found:
             self._end(job, FusionCancelled(f"request {handle.task.id} was cancelled"))
 
+    def _has_room(self) -> bool:
+        """Whether the request that waits longest may begin."""
+        if self._ahead is not None and self._waiting[0] not in self._ahead:
+            return False  # someone is alone, or will be before it
+        return len(self._active) < self._settings.active_requests
+
     def _begin_next(self) -> None:
         """Begin the request that waits longest, once there is room for it."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: not self._waiting or len(self._active) < self._settings.active_requests
-            )
+            self._changed.wait_for(lambda: not self._waiting or self._has_room())
             if not self._waiting:
                 return  # it was cancelled
             job = self._waiting.popleft()

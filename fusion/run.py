@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from fusion.account import Candidate, account_of
+from fusion.backends import ToDraw
 from fusion.drawing import Drawing, DrawingSpent
 from fusion.gate import Attempt, attempts
 from fusion.ground import lay_ground, settled_steps
@@ -167,7 +168,15 @@ class Run:
             for told in drawer.told:
                 notes.decided(told)
             drawer.backend.tell(
-                notes, drawer.denoiser.given, rows[0].latents, conditioning.positive
+                notes,
+                ToDraw(
+                    denoiser=drawer.denoiser.given,
+                    vae=None if drawer.upcasts else drawer.vae,
+                    latents=rows[0].latents,
+                    conditions=conditioning.positive,
+                    fast=resolved.mode == "fast",
+                    changed=drawer.changed,
+                ),
             )
             return rows
 
