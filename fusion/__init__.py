@@ -65,6 +65,15 @@ if TYPE_CHECKING:
         QuantityRejected,
         RequestUnknown,
     )
+    from fusion.ledger.export import (
+        LedgerLine,
+        lines_between,
+    )
+    from fusion.ledger.groups import (
+        DIMENSIONS,
+        Dimension,
+        Group,
+    )
     from fusion.ledger.items import (
         ITEMS,
         Item,
@@ -90,6 +99,12 @@ if TYPE_CHECKING:
     )
     from fusion.ledger.schema import (
         LEDGER_SCHEMA,
+    )
+    from fusion.ledger.sums import (
+        Count,
+        Sum,
+        Sums,
+        sums_of,
     )
     from fusion.ledger.verify import (
         Verdict,
@@ -166,6 +181,8 @@ _HOMES = {
         "QuantityRejected",
         "RequestUnknown",
     ),
+    "ledger.export": ("LedgerLine", "lines_between"),
+    "ledger.groups": ("DIMENSIONS", "Dimension", "Group"),
     "ledger.items": (
         "ITEMS",
         "Item",
@@ -190,6 +207,12 @@ _HOMES = {
         "read_prices",
     ),
     "ledger.schema": ("LEDGER_SCHEMA",),
+    "ledger.sums": (
+        "Count",
+        "Sum",
+        "Sums",
+        "sums_of",
+    ),
     "ledger.verify": (
         "Verdict",
         "verify_chain",
@@ -222,10 +245,13 @@ __all__ = [
     "BudgetExceeded",
     "BundleSource",
     "ColourMatch",
+    "Count",
     "CurrencyMismatch",
     "DEFAULT_RECOVERY",
+    "DIMENSIONS",
     "Database",
     "DatabaseUnusable",
+    "Dimension",
     "DrawingFailed",
     "Ending",
     "Engine",
@@ -242,6 +268,7 @@ __all__ = [
     "FusionRequest",
     "FusionResult",
     "FusionTask",
+    "Group",
     "Handle",
     "ITEMS",
     "Identity",
@@ -256,6 +283,7 @@ __all__ = [
     "LEDGER_SCHEMA",
     "Ledger",
     "LedgerError",
+    "LedgerLine",
     "LedgerUnavailable",
     "MaskShape",
     "MemoryTrial",
@@ -283,6 +311,8 @@ __all__ = [
     "StagePolicy",
     "StageRecord",
     "StepSettings",
+    "Sum",
+    "Sums",
     "TaskExpired",
     "TaskState",
     "Trace",
@@ -298,6 +328,7 @@ __all__ = [
     "free_prices",
     "ledger_url",
     "left_open",
+    "lines_between",
     "load_prices",
     "nano",
     "quantities_of",
@@ -308,6 +339,7 @@ __all__ = [
     "save",
     "set_budget",
     "soft_mask",
+    "sums_of",
     "try_memory_mode",
     "verify_chain",
 ]
