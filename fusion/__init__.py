@@ -86,9 +86,17 @@ if TYPE_CHECKING:
         Ledger,
         ledger_url,
     )
+    from fusion.ledger.listing import (
+        KeptPrices,
+        WrittenLine,
+        WrittenRequest,
+        kept_prices,
+        written_request,
+    )
     from fusion.ledger.money import (
         decimal_of,
         nano,
+        priced,
     )
     from fusion.ledger.prices import (
         Price,
@@ -195,9 +203,18 @@ _HOMES = {
         "Ledger",
         "ledger_url",
     ),
+    "ledger.listing": (
+        "KeptPrices",
+        "WrittenLine",
+        "WrittenRequest",
+        "kept_prices",
+        "written_request",
+    ),
     "ledger.money": (
         "decimal_of",
         "nano",
+    "priced",
+        "priced",
     ),
     "ledger.prices": (
         "Price",
@@ -215,6 +232,8 @@ _HOMES = {
     ),
     "ledger.verify": (
         "Verdict",
+    "WrittenLine",
+    "WrittenRequest",
         "verify_chain",
     ),
     "mask": ("MaskShape", "soft_mask"),
@@ -280,6 +299,7 @@ __all__ = [
     "InvalidSize",
     "InvalidWeights",
     "Item",
+    "KeptPrices",
     "LEDGER_SCHEMA",
     "Ledger",
     "LedgerError",
@@ -326,6 +346,7 @@ __all__ = [
     "decimal_of",
     "encode",
     "free_prices",
+    "kept_prices",
     "ledger_url",
     "left_open",
     "lines_between",
@@ -342,6 +363,7 @@ __all__ = [
     "sums_of",
     "try_memory_mode",
     "verify_chain",
+    "written_request",
 ]
 
 
