@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -72,8 +72,16 @@ def tracked(items: Iterable[Item], description: str, total: int) -> Iterator[Ite
         yield from bar.track(items, total=total, description=description)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
-    """Print a table on stdout; columns whose every cell is a number stand to the right."""
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str = "",
+    right: Container[str] = (),
+) -> None:
+    """Print a table on stdout; columns whose every cell is a number stand to the right, and those
+    named in `right`.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -81,7 +89,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     drawn = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(_is_number(row[index]) for row in rows)
-        drawn.add_column(name, justify="right" if numeric else "left")
+        drawn.add_column(name, justify="right" if numeric or name in right else "left")
     for row in rows:
         drawn.add_row(*(Text(_cell(value)) for value in row))  # a file may be called [red].png
     standard_output().print(drawn)

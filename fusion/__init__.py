@@ -213,7 +213,6 @@ _HOMES = {
     "ledger.money": (
         "decimal_of",
         "nano",
-    "priced",
         "priced",
     ),
     "ledger.prices": (
@@ -232,8 +231,6 @@ _HOMES = {
     ),
     "ledger.verify": (
         "Verdict",
-    "WrittenLine",
-    "WrittenRequest",
         "verify_chain",
     ),
     "mask": ("MaskShape", "soft_mask"),
@@ -340,6 +337,8 @@ __all__ = [
     "Unsupported",
     "Usage",
     "Verdict",
+    "WrittenLine",
+    "WrittenRequest",
     "account_of",
     "budget_of",
     "compile_bundle",
@@ -352,6 +351,7 @@ __all__ = [
     "lines_between",
     "load_prices",
     "nano",
+    "priced",
     "quantities_of",
     "quantities_spent",
     "read_labels",

@@ -94,7 +94,7 @@ def read_services(path: Path | None = None) -> tuple[Service, ...]:
 
 
 def bill_of(service: Service, *, pictures: int, text_tokens: int, photos: int) -> Bill:
-    """pictures: delivered; text_tokens: of the wishes in ordinary words; photos: that were given."""
+    """pictures: delivered; text_tokens: of the wishes in ordinary words; photos: given to it."""
     counted = (
         ("picture", pictures, service.picture, 1),
         ("text_tokens", text_tokens, service.text_tokens, _MILLION),

@@ -34,13 +34,15 @@ class Traffic:
 class Pace:
     """What a delivered picture takes. evaluations: through the denoiser, discarded attempts
     included; evaluation_seconds: of the device for each, shared in its batches; other_seconds: in
-    all stages but denoising and loading. pictures: it was measured on, 0 where it was given.
+    all stages but denoising and loading. pictures: it was measured on, 0 where it was given;
+    drawings: for each of them, those that the identity gate rejected included.
     """
 
     evaluations: float
     evaluation_seconds: float
     other_seconds: float
     pictures: int = 0
+    drawings: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -52,6 +54,10 @@ class Pace:
                 raise PlanRejected(f"{name}: {value:g} is not between 0 and 1e9")
         if not self.seconds:
             raise PlanRejected("a picture that takes no time cannot be planned for")
+
+    def at_steps(self, steps: int, guided: bool) -> float:
+        """Evaluations, were a picture drawn in so many steps; under guidance, two for each."""
+        return steps * (2 if guided else 1) * self.drawings
 
     @property
     def seconds(self) -> float:

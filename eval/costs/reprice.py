@@ -12,7 +12,7 @@ from fusion import free_prices as _free
 
 @dataclass(frozen=True)
 class RepricedItem:
-    """quantity: that the other table bills; price: nano-units of it for `per`; now: what it cost."""
+    """quantity: that the other table bills; price: nano-units for `per` of it; now: as billed."""
 
     item: str
     quantity: int

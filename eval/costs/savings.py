@@ -66,7 +66,7 @@ def _of_tokens(tally: Tally, tables: Mapping[str, PriceTable]) -> Saving:
         less = tally.quantity("baseline_tokens", _DONE, table=sha)
         less -= tally.quantity("tokens", _DONE, table=sha)
         money[tables[sha].currency] += tables[sha].cost("tokens", less)
-    return Saving("tokens", used, saved, None, f"{used + saved:,} − {used:,} = {saved:,}", money)
+    return Saving("tokens", used, saved, None, f"{used + saved:,} − {used:,}", money)
 
 
 def _of_reuse(kind: _Kind, tally: Tally, tables: Mapping[str, PriceTable]) -> Saving:
@@ -74,11 +74,7 @@ def _of_reuse(kind: _Kind, tally: Tally, tables: Mapping[str, PriceTable]) -> Sa
     passed = tally.quantity(f"time.{kind.stage}", _DONE) if kind.stage else 0
     known = kind.stage is not None and computed > 0
     time = priced(reused, passed, computed) if known else None
-    formula = ""
-    if time is not None:
-        formula = (
-            f"{seconds_text(passed)} ÷ {computed:,} × {reused:,} = {seconds_text(time)}"
-        )
+    formula = f"{seconds_text(passed)} ÷ {computed:,} × {reused:,}" if known else ""
     money = dict.fromkeys(tally.cost(), 0)
     for sha in tally.tables:
         table, amount = tables[sha], tally.quantity(kind.reused, _DONE, table=sha)

@@ -42,7 +42,9 @@ class Tally:
         """Whether there is a line of it at all."""
         return any(name == item for name, _, _ in self.quantities)
 
-    def cost(self, wanted: Callable[[str, str], bool] = lambda item, ending: True) -> dict[str, int]:
+    def cost(
+        self, wanted: Callable[[str, str], bool] = lambda item, ending: True
+    ) -> dict[str, int]:
         """Nano-units by currency. wanted: of which items, of requests that ended how."""
         sums = dict.fromkeys(sorted(set(self.currencies.values())), 0)
         for (item, sha, ending), amount in self.costs.items():
@@ -53,7 +55,9 @@ class Tally:
     def ended(self, *endings: str) -> int:
         """How many requests ended so; all of them where nothing is said."""
         return sum(
-            count for (_, ending), count in self.requests.items() if not endings or ending in endings
+            count
+            for (_, ending), count in self.requests.items()
+            if not endings or ending in endings
         )
 
     @property

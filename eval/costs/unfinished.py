@@ -66,5 +66,3 @@ def redrawn_of(tally: Tally) -> Redrawn:
     again = max(attempts - tally.quantity("images", _DONE), 0)
     device = tally.quantity("denoiser_time", _DONE)
     return Redrawn(again, attempts, priced(again, device, attempts) if attempts else 0)
-
-

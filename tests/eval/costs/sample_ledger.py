@@ -31,8 +31,10 @@ per = "hour"
 item = "images"
 amount = "0.0005"
 """
-AUTUMN = SPRING.replace("2.10", "2.60").replace("our own GPU", "our own GPU, dearer").replace(
-    "bill_unfinished = false", "bill_unfinished = true"
+AUTUMN = (
+    SPRING.replace("2.10", "2.60")
+    .replace("our own GPU", "our own GPU, dearer")
+    .replace("bill_unfinished = false", "bill_unfinished = true")
 )
 DOLLARS = 'name = "resale"\ncurrency = "USD"\n[[price]]\nitem = "images"\namount = "0.02"\n'
 
@@ -80,9 +82,7 @@ def _book(ledger: Ledger, rng: random.Random, number: int) -> None:
         )
     )  # fmt: skip
     chance = rng.random()
-    ending = (
-        Ending.DONE if chance < 0.93 else Ending.FAILED if chance < 0.96 else Ending.CANCELLED
-    )
+    ending = Ending.DONE if chance < 0.93 else Ending.FAILED if chance < 0.96 else Ending.CANCELLED
     if number % 97 == 0:
         return  # still open
     done = ledger.settle(identity, _quantities(rng, bundle, ending), ending)
@@ -104,13 +104,12 @@ def _quantities(rng: random.Random, bundle: str, ending: Ending) -> list[Quantit
     }  # fmt: skip
     if ending is not Ending.DONE:
         device = device * rng.randrange(1, 90) // 100
-        spent = [
+        return [
             Quantity("denoiser_evaluations", evaluations // 2),
             Quantity("denoiser_time", device),
             Quantity("time.denoise", device * 2),
             Quantity("cpu.denoise", device * 3),
         ]
-        return spent
     warm = rng.random() < 0.6
     tokens = rng.randrange(9, 22)
     times = {name: round(ms * rng.uniform(0.8, 1.3) * _MS) for name, ms in stages.items()}
