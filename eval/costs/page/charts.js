@@ -1,6 +1,7 @@
+let paper = 0; // its width while it is printed, else 0
 // Bars stacked for each day, as wide as there is room. The largest part is at the bottom.
 function drawDays(place, title, rows, unit) {
-  const width = widthOf(place), height = width < 520 ? 190 : 220, left = 54, right = 8, bottom = height - 34, top = 12;
+  const width = paper || widthOf(place), height = width < 520 ? 190 : 220, left = 54, right = 8, bottom = height - 34, top = 12;
   const sums = rows.map((row) => row.reduce((sum, one) => sum + one, 0));
   const most = Math.max(...sums) || 1, least = Math.min(0, ...sums);
   const all = ticks(least, most, 4), high = Math.max(most, all[all.length - 1] ?? most);

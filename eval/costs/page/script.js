@@ -6,11 +6,15 @@ function drawCharts() {
   for (const [currency, rows] of Object.entries(data.costs)) drawDays(place, known("page.cost_by_day." + currency), rows, currency);
   if (data.parts.length > 1) place.prepend(legend());
 }
-// On paper everything is open; afterwards it is as it was.
+// On paper everything is open, and drawn for its width; afterwards it is as it was.
 let closed = [];
 addEventListener("beforeprint", () => {
+  paper = 700; drawCharts();
   closed = [...document.querySelectorAll("details:not([open])")];
   for (const one of closed) one.open = true;
 });
-addEventListener("afterprint", () => { for (const one of closed) one.open = false; });
+addEventListener("afterprint", () => {
+  paper = 0; drawCharts();
+  for (const one of closed) one.open = false;
+});
 begin(drawCharts, drawCharts);
