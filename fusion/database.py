@@ -94,8 +94,11 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to read with, which waits for nobody."""
-        with self._engine.connect().execution_options(**{_READS: True}) as connection:
+        """A connection to read with, which waits for nobody and sees one moment of the database."""
+        options: dict[str, Any] = {_READS: True}
+        if self.backend != "sqlite":  # where each statement would see another moment
+            options["isolation_level"] = "REPEATABLE READ"
+        with self._engine.connect().execution_options(**options) as connection:
             yield connection
 
     @contextmanager
