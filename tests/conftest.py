@@ -1,5 +1,7 @@
 """What every test stands on: no network, one thread's worth of noise, the bundles."""
 
+from __future__ import annotations
+
 import os
 import socket
 import tempfile
@@ -17,7 +19,12 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
 # Nor may a test draw with what was compiled on this machine before.
 os.environ["LIMNER_ENGINES"] = str(Path(tempfile.gettempdir()) / f"limner-no-engines-{os.getpid()}")
 
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from models import EngineStore
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,3 +56,21 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny import build_tiny_bundle
 
     return build_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def compiled_tiny(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> EngineStore:
+    """The tiny bundle's engines of backend "compiled", built once, by whichever worker is first."""
+    from filelock import FileLock
+
+    from fusion import compile_bundle
+    from models import EngineStore
+
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # what all workers of a run have in common
+    store = EngineStore(base / "compiled-tiny")
+    with FileLock(base / "compiled-tiny.lock"):
+        if not store.entries():
+            compile_bundle(tiny_bundle, "compiled", device="cpu", store=store)
+    return store

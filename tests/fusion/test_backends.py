@@ -1,6 +1,5 @@
 """The engine draws with what was compiled, changes adapters between requests, and says so."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fusion import Engine, FusionRequest, FusionResult, Identity, compile_bundle
+from fusion import Engine, FusionRequest, FusionResult, Identity
 from models import (
     AdapterRejected,
     BackendUnavailable,
@@ -35,13 +34,11 @@ def pixels(result: FusionResult) -> np.ndarray:
     return np.asarray(result.images[0], dtype=np.float64)
 
 
-@pytest.fixture(scope="module")
-def engines(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineStore]:
-    store = EngineStore(tmp_path_factory.mktemp("engines"))
-    compile_bundle(tiny_bundle, "compiled", device="cpu", store=store)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIMNER_ENGINES", str(store.root))
-        yield store
+@pytest.fixture
+def engines(compiled_tiny: EngineStore, monkeypatch: pytest.MonkeyPatch) -> EngineStore:
+    """What was compiled, where engines look for it."""
+    monkeypatch.setenv("LIMNER_ENGINES", str(compiled_tiny.root))
+    return compiled_tiny
 
 
 class TestCompiled:
