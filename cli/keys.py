@@ -114,7 +114,7 @@ def _keys(
         )
     if database is None:
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    opened = Database(settings.database_url).prepare()
+    opened = Database(settings.database_url).prepared()
     try:
         yield KeyStore(opened)
     finally:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from fusion.colour import ColourMatch
     from fusion.compiling import compile_bundle
     from fusion.complexity import StepSettings
+    from fusion.database import (
+        Database,
+        DatabaseUnusable,
+        Schema,
+    )
     from fusion.engine import Engine
     from fusion.errors import (
         DrawingFailed,
@@ -34,6 +39,62 @@ if TYPE_CHECKING:
     )
     from fusion.fast import FastSettings
     from fusion.job import Occupancy
+    from fusion.ledger.accounts import (
+        Account,
+        BookedLine,
+        Ending,
+        Opening,
+    )
+    from fusion.ledger.book import (
+        Book,
+        account_of,
+        left_open,
+    )
+    from fusion.ledger.budgets import (
+        Budget,
+        budget_of,
+        set_budget,
+    )
+    from fusion.ledger.errors import (
+        AlreadyReserved,
+        BudgetExceeded,
+        CurrencyMismatch,
+        LedgerError,
+        LedgerUnavailable,
+        PriceRejected,
+        QuantityRejected,
+        RequestUnknown,
+    )
+    from fusion.ledger.items import (
+        ITEMS,
+        Item,
+        Quantity,
+        Unit,
+        quantities_of,
+        quantities_spent,
+    )
+    from fusion.ledger.ledger import (
+        Ledger,
+        ledger_url,
+    )
+    from fusion.ledger.money import (
+        decimal_of,
+        nano,
+    )
+    from fusion.ledger.prices import (
+        Price,
+        PriceTable,
+        free_prices,
+        load_prices,
+        read_prices,
+    )
+    from fusion.ledger.schema import (
+        LEDGER_SCHEMA,
+    )
+    from fusion.ledger.verify import (
+        Verdict,
+        verify_chain,
+    )
     from fusion.mask import MaskShape, soft_mask
     from fusion.memory_trial import MemoryTrial, try_memory_mode
     from fusion.placement import FacePlacement
@@ -74,6 +135,65 @@ _HOMES = {
     ),
     "fast": ("FastSettings",),
     "job": ("Occupancy",),
+    "database": (
+        "Database",
+        "DatabaseUnusable",
+        "Schema",
+    ),
+    "ledger.accounts": (
+        "Account",
+        "BookedLine",
+        "Ending",
+        "Opening",
+    ),
+    "ledger.book": (
+        "Book",
+        "account_of",
+        "left_open",
+    ),
+    "ledger.budgets": (
+        "Budget",
+        "budget_of",
+        "set_budget",
+    ),
+    "ledger.errors": (
+        "AlreadyReserved",
+        "BudgetExceeded",
+        "CurrencyMismatch",
+        "LedgerError",
+        "LedgerUnavailable",
+        "PriceRejected",
+        "QuantityRejected",
+        "RequestUnknown",
+    ),
+    "ledger.items": (
+        "ITEMS",
+        "Item",
+        "Quantity",
+        "Unit",
+        "quantities_of",
+        "quantities_spent",
+    ),
+    "ledger.ledger": (
+        "Ledger",
+        "ledger_url",
+    ),
+    "ledger.money": (
+        "decimal_of",
+        "nano",
+    ),
+    "ledger.prices": (
+        "Price",
+        "PriceTable",
+        "free_prices",
+        "load_prices",
+        "read_prices",
+    ),
+    "ledger.schema": ("LEDGER_SCHEMA",),
+    "ledger.verify": (
+        "Verdict",
+        "verify_chain",
+    ),
     "mask": ("MaskShape", "soft_mask"),
     "memory_trial": ("MemoryTrial", "try_memory_mode"),
     "placement": ("FacePlacement",),
@@ -94,9 +214,20 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Account",
+    "AlreadyReserved",
+    "Book",
+    "BookedLine",
+    "Budget",
+    "BudgetExceeded",
+    "BundleSource",
     "ColourMatch",
+    "CurrencyMismatch",
     "DEFAULT_RECOVERY",
+    "Database",
+    "DatabaseUnusable",
     "DrawingFailed",
+    "Ending",
     "Engine",
     "EngineBusy",
     "EngineClosed",
@@ -112,6 +243,7 @@ __all__ = [
     "FusionResult",
     "FusionTask",
     "Handle",
+    "ITEMS",
     "Identity",
     "IdentitySimilarity",
     "IdentityUnsupported",
@@ -120,20 +252,32 @@ __all__ = [
     "InvalidRequest",
     "InvalidSize",
     "InvalidWeights",
+    "Item",
+    "LEDGER_SCHEMA",
+    "Ledger",
+    "LedgerError",
+    "LedgerUnavailable",
     "MaskShape",
     "MemoryTrial",
     "Occupancy",
+    "Opening",
     "PictureKind",
     "PictureReport",
-    "BundleSource",
     "Pressure",
     "PressureSettings",
+    "Price",
+    "PriceRejected",
+    "PriceTable",
     "PromptMemory",
     "PromptSettings",
+    "Quantity",
+    "QuantityRejected",
     "Reference",
     "RequestDefaults",
+    "RequestUnknown",
     "ResolvedRequest",
     "Role",
+    "Schema",
     "Spent",
     "Stage",
     "StagePolicy",
@@ -142,15 +286,30 @@ __all__ = [
     "TaskExpired",
     "TaskState",
     "Trace",
+    "Unit",
     "Unsupported",
     "Usage",
+    "Verdict",
+    "account_of",
+    "budget_of",
     "compile_bundle",
+    "decimal_of",
     "encode",
+    "free_prices",
+    "ledger_url",
+    "left_open",
+    "load_prices",
+    "nano",
+    "quantities_of",
+    "quantities_spent",
     "read_labels",
+    "read_prices",
     "resolve",
     "save",
+    "set_budget",
     "soft_mask",
     "try_memory_mode",
+    "verify_chain",
 ]
 
 

@@ -19,7 +19,7 @@ from fusion.source import ModelSource
 from fusion.stages.verify import Verified
 from fusion.task import FusionTask, TaskState
 from fusion.trace import Trace
-from fusion.usage import Usage
+from fusion.usage import Usage, whole
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,18 @@ def account_of(
     task: FusionTask,
     trace: Trace,
     source: ModelSource,
+    connections: int,
 ) -> FusionResult:
-    """The result. best: of each picture; tried: how often each was drawn; spent: by attempt."""
+    """The result. best: of each picture; tried: how often each was drawn; spent: by attempt;
+    connections: opened by the engine's threads meanwhile.
+    """
     return FusionResult(
         images=tuple(Image.fromarray(one.pixels) for one in best),
         pictures=tuple(
             _report(one, times, resolved) for one, times in zip(best, tried, strict=True)
         ),
         plan=ground.plan,
-        usage=_usage(len(best), sum(tried), ground, spent, trace),
+        usage=_usage(len(best), sum(tried), ground, spent, trace, connections),
         trace=trace,
         warnings=(*warnings, *_warnings(best, tried, resolved)),
         request=resolved,
@@ -69,7 +72,12 @@ def account_of(
 
 
 def _usage(
-    images: int, drawings: int, ground: Ground, spent: Sequence[DrawingSpent], trace: Trace
+    images: int,
+    drawings: int,
+    ground: Ground,
+    spent: Sequence[DrawingSpent],
+    trace: Trace,
+    connections: int,
 ) -> Usage:
     seconds = trace.seconds_by_stage()
     conditioned = ground.conditioned
@@ -85,11 +93,13 @@ def _usage(
         projections_reused=conditioned.projections_reused,
         denoiser_evaluations=sum(one.evaluations for one in spent),
         shallow_evaluations=sum(one.shallow_evaluations for one in spent),
-        denoiser_seconds=sum(one.busy_seconds for one in spent),
+        denoiser_seconds=whole(sum(one.busy_seconds for one in spent)),
         faces_analysed=ground.analysed.analysed,
         faces_reused=ground.analysed.reused,
-        seconds=sum(seconds.values()),
+        seconds=whole(sum(seconds.values())),
         seconds_by_stage=seconds,
+        cpu_seconds_by_stage=trace.cpu_seconds_by_stage(),
+        connections=connections,
         peak_memory_bytes=peak_resident_bytes(),
         peak_device_bytes=peak_device_bytes(ground.drawer.device),
     )

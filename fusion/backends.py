@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -16,6 +17,7 @@ from models import (
     EngineRefused,
     Engines,
     EngineStore,
+    Found,
     KeyValueDenoiser,
     MemoryMode,
     Precision,
@@ -50,6 +52,22 @@ def checked_backend(
         raise BackendUnavailable(f"{hindered} is drawn by backend eager, not {name}: give one")
     backend_named(name).check(device, precision.dtype)
     return name
+
+
+@dataclass(frozen=True, eq=False)
+class ToDraw:
+    """What is to be drawn with: the models, and one row of what they will be given.
+
+    vae: None where it is not decoded with as it is. fast: whether some steps are the fast mode's.
+    changed: names of adapters that came, went or were scaled since the models were loaded.
+    """
+
+    denoiser: KeyValueDenoiser
+    vae: Any
+    latents: Tensor
+    conditions: RowConditions
+    fast: bool
+    changed: tuple[str, ...]
 
 
 class DrawerBackend:
@@ -94,31 +112,30 @@ class DrawerBackend:
 
     def decoder(self, vae: Any, latents: Tensor) -> Runner | None:
         """What decodes one picture of these latents in the autoencoder's place, if anything."""
-        if self._decoder is None:
-            return None
-        height, width = latents.shape[2:]
-        height, width = int(height), int(width)
-        return self._decoder.find(height, width, lambda: decoder_graph(vae, height, width)).runner
+        return None if self._decoder is None else self._found_decoder(vae, latents).runner
 
-    def tell(
-        self, notes: Notes, denoiser: KeyValueDenoiser, latents: Tensor, conditions: RowConditions
-    ) -> None:
-        """Say in the trace what draws rows like this one, and why, where it is not what was asked.
-
-        latents, conditions: of one row.
-        """
+    def tell(self, notes: Notes, rows: ToDraw) -> None:
+        """Say in the trace what draws such rows, and why, where it is not what was asked."""
         if self.denoiser is None:
             return
-        found = self.denoiser.found(denoiser.plain_module, latents, conditions)
-        height, width = latents.shape[2:]
-        why = self._refused or found.reason
-        if found.runner is not None:
-            notes.decided(f"backend: {found.backend}")
-        elif self.choice != AUTO:
-            why = why or f"no engine for latents of {width}×{height}, see limner compile --sizes"
-            notes.downgraded(f"backend: eager instead of {self.choice}: {why}")
-        elif why:
-            notes.decided(f"backend: eager, since {why}")
+        module, told = rows.denoiser.plain_module, dict[tuple[str, str], list[str]]()
+        found = {"denoiser": self.denoiser.found(module, rows.latents, rows.conditions)}
+        if rows.fast:
+            shallow = self.denoiser.found_shallow(module, rows.latents, rows.conditions)
+            found["fast mode's steps"] = shallow
+        if rows.vae is not None:
+            found["decoder"] = self._found_decoder(rows.vae, rows.latents)
+        for part, one in found.items():
+            why = "" if one.runner is not None else self._why(one, rows, part == "decoder")
+            told.setdefault((one.backend, why), []).append(part)
+        for (backend, why), parts in told.items():
+            where = f" for the {' and the '.join(parts)}" if len(told) > 1 else ""
+            if backend != EAGER:
+                notes.decided(f"backend: {backend}{where}")
+            elif self.choice != AUTO:
+                notes.downgraded(f"backend: eager instead of {self.choice}{where}: {why}")
+            elif why or where:
+                notes.decided(f"backend: eager{where}" + (f", since {why}" if why else ""))
 
     def forget(self) -> None:
         """Look for engines again."""
@@ -126,3 +143,21 @@ class DrawerBackend:
             self.denoiser.forget()
         if self._decoder is not None:
             self._decoder.forget()
+
+    def _found_decoder(self, vae: Any, latents: Tensor) -> Found:
+        assert self._decoder is not None
+        height, width = (int(side) for side in latents.shape[2:])
+        return self._decoder.find(height, width, lambda: decoder_graph(vae, height, width))
+
+    def _why(self, found: Found, rows: ToDraw, decoder: bool) -> str:
+        """Why there is no engine; "" where "auto" was never given one for this size."""
+        height, width = (int(side) for side in rows.latents.shape[2:])
+        if known := self._refused or found.reason:
+            return known
+        if rows.changed and not decoder and self._store.has_size(height, width):
+            names = ", ".join(rows.changed)
+            advice = "" if self.choice == "compiled" else "; compiled draws with any LoRA"
+            return f"no engine is for the models as {names} left them{advice}"
+        if self.choice == AUTO:
+            return ""
+        return f"no engine for latents of {width}×{height}, see limner compile --sizes"

@@ -20,16 +20,18 @@ class DrawingSpent:
     """What an attempt took of the loop.
 
     steps: of each row. evaluations: pictures through the whole denoiser, shallow_evaluations:
-    through its outermost blocks only. seconds: from joining the loop to leaving it; busy_seconds:
-    of those, the steps' own, shared among the rows of each step by their branches. mates: rows of
-    other requests, on average over the steps. splits: how often its batch was halved, for want of
-    memory or to find out which row fails.
+    through its outermost blocks only. seconds: from joining the loop to leaving it; cpu_seconds:
+    what the processors worked for the process meanwhile; busy_seconds: of the seconds, the steps'
+    own, shared among the rows of each step by their branches. mates: rows of other requests, on
+    average over the steps. splits: how often its batch was halved, for want of memory or to find
+    out which row fails.
     """
 
     steps: int
     evaluations: int = 0
     shallow_evaluations: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     busy_seconds: float = 0.0
     mates: float = 0.0
     splits: int = 0
@@ -56,6 +58,7 @@ class Drawing:
     splits: int = 0
     _joined: float = 0.0
     _left: float = 0.0
+    _worked: tuple[float, float] = (0.0, 0.0)
     _mates: list[int] = field(default_factory=list)
     _told: int = 0
 
@@ -90,6 +93,7 @@ class Drawing:
             evaluations=self.evaluations,
             shallow_evaluations=self.shallow_evaluations,
             seconds=(self._left or time.perf_counter()) - self._joined if self._joined else 0.0,
+            cpu_seconds=self._worked[1] - self._worked[0],
             busy_seconds=self.busy_seconds,
             mates=sum(self._mates) / len(self._mates) if self._mates else 0.0,
             splits=self.splits,
@@ -98,10 +102,12 @@ class Drawing:
     def joins(self) -> None:
         """The loop has taken it up."""
         self._joined = time.perf_counter()
+        self._worked = (time.process_time(),) * 2
 
     def leaves(self) -> None:
         """The loop has let it go."""
         self._left = time.perf_counter()
+        self._worked = (self._worked[0], time.process_time())
 
     def took(self, branches: int, whole: bool) -> None:
         """A row of it went one step with so many branches, through all of the denoiser or not."""

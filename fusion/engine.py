@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self
 import torch
 
 from fusion.backends import checked_backend
+from fusion.bookkeeping import Bookkeeper, expected_of, opening_of
+from fusion.ledger.accounts import Opening
 from fusion.memory import return_memory
 from fusion.ordered import in_order
 from fusion.progress import Handle
@@ -38,6 +40,8 @@ from prompting import PromptPlan
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
+    from fusion.ledger.ledger import Ledger
+
 
 class Engine(RequestQueue):
     """Draws portraits with one set of models, which it loads on first use and keeps.
@@ -47,8 +51,16 @@ class Engine(RequestQueue):
     decoded, beside it. Its threads end some seconds after the last request.
     """
 
-    def __init__(self, source: ModelSource, settings: EngineSettings | None = None) -> None:
-        """An engine over any source of models; `load` and `from_diffusers` are the usual ways."""
+    def __init__(
+        self,
+        source: ModelSource,
+        settings: EngineSettings | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        """An engine over any source of models; `load` and `from_diffusers` are the usual ways.
+
+        ledger: where its requests are booked (docs/costs.md); its owner closes it.
+        """
         settings = settings or EngineSettings()
         self._source = source
         shared = Shared(
@@ -58,7 +70,7 @@ class Engine(RequestQueue):
             key_values=KeyValueStore(settings.key_values_max_bytes),
             settings=settings,
         )
-        super().__init__(shared, settings)
+        super().__init__(shared, settings, Bookkeeper(ledger, source))
 
     @classmethod
     def load(
@@ -70,13 +82,14 @@ class Engine(RequestQueue):
         settings: EngineSettings | None = None,
         face_pack: str | Path | None = None,
         memory: str = "normal",
+        ledger: Ledger | None = None,
     ) -> Engine:
         """An engine over a bundle, by its name or directory; the models are loaded on first use.
 
         backend: "auto" draws by the engines that `limner compile` has built, eager where there are
         none; another name builds what is missing for the bundle's own size on first use. face_pack:
         an InsightFace pack's name or folder, in the place of the bundle's own. memory: low, normal
-        or high (docs/precision.md).
+        or high (docs/precision.md). ledger: where its requests are booked (docs/costs.md).
         Every file is read once and compared with the manifest's sha256.
         Raises BackendUnavailable, DeviceUnavailable, BundleNotFound, BundleCorrupt,
         FacePackRejected, MemoryModeUnknown.
@@ -89,7 +102,8 @@ class Engine(RequestQueue):
             backend, where := choose_device(device), resolve_precision(precision, where), mode
         )
         bundle = open_bundle(name_or_directory, verify=True)
-        return cls(BundleSource(bundle, device, precision, backend, face_pack, mode), settings)
+        source = BundleSource(bundle, device, precision, backend, face_pack, mode)
+        return cls(source, settings, ledger)
 
     @classmethod
     def from_diffusers(
@@ -97,6 +111,7 @@ class Engine(RequestQueue):
         pipe: StableDiffusionPipeline | StableDiffusionXLPipeline,
         analyser: Analyser | None = None,
         settings: EngineSettings | None = None,
+        ledger: Ledger | None = None,
     ) -> Engine:
         """An engine over a StableDiffusionPipeline or StableDiffusionXLPipeline, a FaceID adapter
         loaded or not.
@@ -105,7 +120,7 @@ class Engine(RequestQueue):
         while a request is drawn. analyser: needed for pictures; embeddings do without.
         Raises PipelineUnsupported.
         """
-        return cls(PipelineSource(pipe, analyser), settings)
+        return cls(PipelineSource(pipe, analyser), settings, ledger)
 
     @property
     def name(self) -> str:
@@ -172,6 +187,15 @@ class Engine(RequestQueue):
         words, layout = self.resolve(request).words, self.prompts.layout_of(namespace_of(namespace))
         return write_prompt(words, tokenizer, positions, Notes(), layout)
 
+    def opening(self, request: FusionRequest, request_id: str) -> Opening:
+        """The request as a ledger opens it, with the most it should take; for who books himself.
+
+        Raises what `resolve` raises.
+        """
+        resolved = self.resolve(request)
+        expected = expected_of(resolved, self._books.pace)
+        return opening_of(resolved, self._source, request_id, expected)
+
     def resolve(self, request: FusionRequest) -> ResolvedRequest:
         """The request with every question answered by this engine, nothing read or drawn.
 
@@ -233,9 +257,11 @@ class Engine(RequestQueue):
         """
         with self._alone("adapt"):
             drawer = self._source.own_drawer()
-            with torch.inference_mode(False), torch.no_grad():
-                change(drawer.adapters)
-            drawer.backend.forget()  # some hold the weights as they were
+            try:
+                with torch.inference_mode(False), torch.no_grad(), drawer.adapters.all_or_nothing():
+                    change(drawer.adapters)
+            finally:
+                drawer.backend.forget()  # some hold the weights as they were
             return drawer.adapters.adapters
 
     def unload(self) -> None:

@@ -18,7 +18,7 @@ from fusion.resolved import ResolvedRequest
 from fusion.sampler import Anchor
 from fusion.settings import EngineSettings
 from fusion.shared import Shared, namespace_of
-from fusion.source import Drawer
+from fusion.source import Drawer, check_supported
 from fusion.stages.analyse import Analysed, analyse
 from fusion.stages.blend import Blend, blend
 from fusion.stages.compose import Canvas
@@ -54,8 +54,10 @@ def lay_ground(
     """Photos, faces, words and target, each in its stage. leases: keep what is used in the stores.
 
     What is wrong with pictures and faces is raised before the models that draw are loaded.
-    Raises FusionCancelled, and whatever the stages raise.
+    Raises FusionCancelled, Unsupported where adapters have changed since, and whatever the stages
+    raise.
     """
+    check_supported(request, shared.source)
     work = _Groundwork(request, resolved, shared, visits.handle, leases)
     photos = visits.run(Stage.PHOTOS, work.read)
     analysed, square = visits.run(Stage.ANALYSE, lambda notes: work.analyse(photos, notes))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -46,8 +47,15 @@ class StepLoop:
     is known whose row it was; one that finds no memory is drawn in smaller parts for a while.
     """
 
-    def __init__(self, denoiser: Callable[[], RowDenoiser], largest_batch: int) -> None:
-        """denoiser: called once there is something to draw. largest_batch: rows drawn together."""
+    def __init__(
+        self,
+        denoiser: Callable[[], RowDenoiser],
+        largest_batch: int,
+        within: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """denoiser: called once there is something to draw. largest_batch: rows drawn together.
+        within: what the thread's life is led in.
+        """
         self._denoiser = denoiser
         self._rows: Batcher[_Entry] = Batcher(largest_batch)
         self._drawings: dict[Drawing, None] = {}
@@ -55,7 +63,7 @@ class StepLoop:
         self._joined: dict[tuple[tuple[int, bool], ...], RowConditions] = {}
         self._numbers = count()
         self._stopwatch = Stopwatch()
-        self._worker = Worker("limner-engine")
+        self._worker = Worker("limner-engine", within)
         self._drawing = False
         self._lock = threading.Lock()
         self._count = 0  # of rows, as others may read it

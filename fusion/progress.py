@@ -14,7 +14,7 @@ from PIL import Image
 from fusion.errors import FusionCancelled
 from fusion.task import FusionTask, TaskState
 from fusion.trace import Stage
-from fusion.usage import Spent
+from fusion.usage import Spent, whole
 
 if TYPE_CHECKING:
     from fusion.drawing import DrawingSpent
@@ -110,8 +110,9 @@ class Handle:
             return Spent(
                 denoiser_evaluations=sum(one.evaluations for one in drawings),
                 shallow_evaluations=sum(one.shallow_evaluations for one in drawings),
-                denoiser_seconds=sum(one.busy_seconds for one in drawings),
+                denoiser_seconds=whole(sum(one.busy_seconds for one in drawings)),
                 seconds_by_stage=self._outcome.task.trace.seconds_by_stage(),
+                cpu_seconds_by_stage=self._outcome.task.trace.cpu_seconds_by_stage(),
             )
 
     def events(self) -> Iterator[Event]:

@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from fusion.bookkeeping import Bookkeeper
 from fusion.errors import EngineBusy, EngineClosed, FusionCancelled
 from fusion.job import Job, Occupancy, check_age, state_after, task_of
 from fusion.loop import StepLoop
@@ -22,7 +23,7 @@ from fusion.result import FusionResult
 from fusion.run import Run
 from fusion.settings import EngineSettings
 from fusion.shared import Shared
-from fusion.task import TaskState
+from fusion.task import FusionTask, TaskState
 from fusion.worker import Worker
 from models import release_team, single_threaded
 
@@ -30,18 +31,23 @@ from models import release_team, single_threaded
 class RequestQueue(ABC):
     """Requests wait in a bounded queue, are begun in order, and share one denoising loop."""
 
-    def __init__(self, shared: Shared, settings: EngineSettings) -> None:
+    def __init__(self, shared: Shared, settings: EngineSettings, books: Bookkeeper) -> None:
         self._shared = shared
+        self._books = books
         self._settings = settings
         self._pressure = PressurePolicy(settings.pressure)
-        self._preparer = Worker("limner-prepare", single_threaded)
-        self._loop = StepLoop(lambda: shared.source.drawer().denoiser, settings.largest_batch)
-        self._finisher = Worker("limner-finish", single_threaded)
+        self._preparer = Worker("limner-prepare", self._beside)
+        self._loop = StepLoop(
+            lambda: shared.source.drawer().denoiser, settings.largest_batch, shared.connections.here
+        )
+        self._finisher = Worker("limner-finish", self._beside)
         self._waiting: deque[Job] = deque()
         self._active: dict[Job, None] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._encoding = threading.Lock()  # held by who encodes outside of requests
+        self._ahead: frozenset[Job] | None = None  # what who wants to be alone waits for, if any
+        self._alone_in: threading.Thread | None = None
 
     @abstractmethod
     def resolve(self, request: FusionRequest) -> ResolvedRequest:
@@ -63,25 +69,47 @@ class RequestQueue(ABC):
         if cancel:
             for job in jobs:
                 job.handle.cancel()
-        workers = (self._preparer, self._loop, self._finisher)
-        if any(worker.is_current for worker in workers):
-            return  # one of our own threads, which the requests need to come to their end
+        if self._needs_this_thread():
+            return
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._active)
-        for worker in workers:
+            self._changed.wait_for(
+                lambda: not self._waiting and not self._active and self._ahead is None
+            )
+        for worker in self._workers:
             worker.join()
         self._release()
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
-        """Within it no request is at work, and none begins. Raises EngineBusy where a request's own
-        thread asks, which would wait for itself.
+        """Within it no request is at work, and none begins: those that come meanwhile wait in the
+        queue. Raises EngineBusy where the thread that asks would wait for itself.
         """
-        if any(worker.is_current for worker in (self._preparer, self._loop, self._finisher)):
-            raise EngineBusy(f"a request is being told of: {what} from another thread")
-        with self._encoding, self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._active)
-            yield
+        if self._needs_this_thread():
+            raise EngineBusy(f"requests wait for this thread: {what} from another thread")
+        with self._encoding:  # which keeps others out as well
+            with self._changed:
+                self._ahead = ahead = frozenset((*self._waiting, *self._active))
+            try:
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda: ahead.isdisjoint((*self._waiting, *self._active))
+                    )
+                self._alone_in = threading.current_thread()
+                yield
+            finally:
+                self._alone_in = None
+                with self._changed:
+                    self._ahead = None
+                    self._changed.notify_all()
+
+    @property
+    def _workers(self) -> tuple[Worker, StepLoop, Worker]:
+        return self._preparer, self._loop, self._finisher
+
+    def _needs_this_thread(self) -> bool:
+        """Whether requests cannot come to their end while this thread waits for them."""
+        ours = any(worker.is_current for worker in self._workers)
+        return ours or self._alone_in is threading.current_thread()
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +127,16 @@ class RequestQueue(ABC):
     ) -> Handle:
         resolved = self.resolve(request)
         task = task_of(request, resolved, self._settings.ttl_seconds, namespace, task_id)
+        self._books.opened(task, resolved)
+        try:
+            return self._queued(request, resolved, task, wait)
+        except BaseException:
+            self._books.refused(task)
+            raise
+
+    def _queued(
+        self, request: FusionRequest, resolved: ResolvedRequest, task: FusionTask, wait: bool
+    ) -> Handle:
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._closed or not self._full())
@@ -114,6 +152,12 @@ class RequestQueue(ABC):
             self._waiting.append(job)
         release_team()  # of who asks: the loop is to have the only one
         return handle
+
+    @contextmanager
+    def _beside(self) -> Iterator[None]:
+        """What threads beside the loop work in."""
+        with single_threaded(), self._shared.connections.here():
+            yield
 
     def _release(self) -> None:
         self._shared.source.release()
@@ -137,12 +181,16 @@ class RequestQueue(ABC):
         for job in found:
             self._end(job, FusionCancelled(f"request {handle.task.id} was cancelled"))
 
+    def _has_room(self) -> bool:
+        """Whether the request that waits longest may begin."""
+        if self._ahead is not None and self._waiting[0] not in self._ahead:
+            return False  # someone is alone, or will be before it
+        return len(self._active) < self._settings.active_requests
+
     def _begin_next(self) -> None:
         """Begin the request that waits longest, once there is room for it."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: not self._waiting or len(self._active) < self._settings.active_requests
-            )
+            self._changed.wait_for(lambda: not self._waiting or self._has_room())
             if not self._waiting:
                 return  # it was cancelled
             job = self._waiting.popleft()
@@ -184,9 +232,11 @@ class RequestQueue(ABC):
         job.run.close()
         try:
             if result is not None:
+                result = self._books.done(result)
                 handle.end(result.task, ENDING[TaskState.DONE], result=result)
             elif error is not None:
                 state = state_after(error)
+                self._books.ended(handle, state)
                 handle.end(handle.task.now(state), ENDING[state], error=error)
         finally:  # a listener was interrupted
             with self._changed:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from fusion.ledger.accounts import Account
 from fusion.resolved import ResolvedRequest
 from fusion.task import FusionTask
 from fusion.trace import Trace
@@ -57,6 +58,7 @@ class FusionResult:
     task: FusionTask
     model: str
     model_digest: str
+    account: Account | None = None  # in the ledger, where the engine has one
 
     @property
     def similarity(self) -> tuple[IdentitySimilarity, ...]:

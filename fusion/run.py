@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from fusion.account import Candidate, account_of
+from fusion.backends import ToDraw
 from fusion.drawing import Drawing, DrawingSpent
 from fusion.gate import Attempt, attempts
 from fusion.ground import lay_ground, settled_steps
@@ -55,6 +56,7 @@ class Run:
         self._best: dict[int, Candidate] = {}
         self._tried = [0] * resolved.count
         self._pending = list(range(resolved.count))
+        self._connections = shared.connections.count
 
     @torch.inference_mode()
     def prepare(
@@ -124,6 +126,7 @@ class Run:
             task=self.handle.task,
             trace=self.visits.trace,
             source=self.shared.source,
+            connections=self.shared.connections.count - self._connections,
         )
 
     def close(self) -> None:
@@ -165,7 +168,15 @@ class Run:
             for told in drawer.told:
                 notes.decided(told)
             drawer.backend.tell(
-                notes, drawer.denoiser.given, rows[0].latents, conditioning.positive
+                notes,
+                ToDraw(
+                    denoiser=drawer.denoiser.given,
+                    vae=None if drawer.upcasts else drawer.vae,
+                    latents=rows[0].latents,
+                    conditions=conditioning.positive,
+                    fast=resolved.mode == "fast",
+                    changed=drawer.changed,
+                ),
             )
             return rows
 
@@ -217,7 +228,8 @@ class Run:
             notes.decided(f"batch: {spent.mates:.1f} pictures of others at a step, on average")
         if spent.splits:
             notes.decided(f"batch: drawn in smaller parts {spent.splits} times, as it failed whole")
-        self.visits.end(Stage.DENOISE, spent.seconds, resident_bytes() - self._held_bytes, notes)
+        held = resident_bytes() - self._held_bytes
+        self.visits.end(Stage.DENOISE, spent.seconds, held, notes, spent.cpu_seconds)
         return drawn
 
     def _look(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Verified | None]:

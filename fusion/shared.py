@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cache import Namespace
+from fusion.connections import ConnectionCount
 from fusion.prompt_memory import PromptMemory
 from fusion.settings import EngineSettings
 from fusion.source import ModelSource
@@ -14,13 +15,17 @@ from fusion.stages.condition import KeyValueStore
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """Models, and what is remembered: faces of photos, prompts, the denoiser's keys and values."""
+    """Models, and what is remembered: faces of photos, prompts, the denoiser's keys and values.
+
+    connections: to elsewhere, opened by the engine's own threads.
+    """
 
     source: ModelSource
     faces: FaceStore
     prompts: PromptMemory
     key_values: KeyValueStore
     settings: EngineSettings
+    connections: ConnectionCount = field(default_factory=ConnectionCount)
 
     def forget(self, namespace: Namespace) -> int:
         """Drop what is remembered of a namespace and not in use; how many entries."""

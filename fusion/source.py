@@ -19,6 +19,7 @@ from fusion.resolved import RequestDefaults
 from fusion.stages.analyse import Analyser
 from models import (
     AdapterStack,
+    AppliedAdapter,
     Bundle,
     ComponentKind,
     Components,
@@ -47,8 +48,8 @@ PIPELINE_STRENGTH = 0.6
 @dataclass(frozen=True)
 class Drawer:
     """Models that are loaded. factor: pixels per latent; channels: of the latents. upcasts, zeroes:
-    as `Components` has them. done: all that was done to them as they were loaded; told: what of it
-    a trace should tell.
+    as `Components` has them. loaded_with: the adapters of then. done: all that was done to them as
+    they were loaded; told: what of it a trace should tell.
     """
 
     towers: tuple[TextTower, ...]
@@ -62,6 +63,7 @@ class Drawer:
     upcasts: bool = False
     zeroes: bool = False
     backend: DrawerBackend = field(default_factory=lambda: DrawerBackend(EAGER))
+    loaded_with: tuple[AppliedAdapter, ...] = ()
     done: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
 
@@ -69,6 +71,11 @@ class Drawer:
     def tokenizer(self) -> Any:
         """The first text encoder's: all split words alike."""
         return self.towers[0].tokenizer
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the adapters that came, went or were scaled since the models were loaded."""
+        return tuple(sorted({one.name for one in {*self.adapters.adapters} ^ {*self.loaded_with}}))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -102,6 +109,7 @@ class Drawer:
             upcasts=components.upcasts,
             zeroes=components.zeroes,
             backend=backend,
+            loaded_with=components.adapters.adapters,
         )
 
 
@@ -213,7 +221,8 @@ class BundleSource:
         drawer = self._drawer
         if drawer is None:
             return self._bundle.has(ComponentKind.IDENTITY)
-        return drawer.denoiser.given.has_identity
+        # As the stack says, which is whole while the models are being changed.
+        return any(adapter.is_identity for adapter in drawer.adapters.adapters)
 
     def release(self) -> None:
         """Let go of the models: they leave memory with the last engine that uses them, and are

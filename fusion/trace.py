@@ -32,6 +32,7 @@ class StageRecord:
     """One visit to one stage.
 
     memory_delta_bytes: resident memory of the process after the visit less that before it.
+    cpu_seconds: what the processors worked for the process meanwhile, other requests included.
     decisions: what was chosen and why; downgrades: what was given less than was asked, and why.
     """
 
@@ -40,6 +41,7 @@ class StageRecord:
     memory_delta_bytes: int
     decisions: tuple[str, ...] = ()
     downgrades: tuple[str, ...] = ()
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,18 @@ class Trace:
 
     def seconds_by_stage(self) -> dict[Stage, float]:
         """Seconds spent in each stage that was visited, all its visits together."""
-        seconds: dict[Stage, float] = {}
-        for record in self.records:
-            seconds[record.stage] = seconds.get(record.stage, 0.0) + record.seconds
-        return seconds
+        return self._by_stage([(record.stage, record.seconds) for record in self.records])
+
+    def cpu_seconds_by_stage(self) -> dict[Stage, float]:
+        """What the processors worked for the process in each of them."""
+        return self._by_stage([(record.stage, record.cpu_seconds) for record in self.records])
+
+    def _by_stage(self, visits: list[tuple[Stage, float]]) -> dict[Stage, float]:
+        """Sums in whole nanoseconds, so that whoever adds them up comes to the same."""
+        sums: dict[Stage, int] = {}
+        for stage, seconds in visits:
+            sums[stage] = sums.get(stage, 0) + max(round(seconds * 1e9), 0)
+        return {stage: spent / 1e9 for stage, spent in sums.items()}
 
     @property
     def decisions(self) -> tuple[str, ...]:
@@ -102,13 +112,26 @@ class TraceRecorder:
         """Time one visit to `stage`; a visit that raises is recorded as well."""
         notes = Notes()
         before = resident_bytes()
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         try:
             yield notes
         finally:
-            self.add(stage, time.perf_counter() - started, resident_bytes() - before, notes)
+            self.add(
+                stage,
+                time.perf_counter() - started,
+                resident_bytes() - before,
+                notes,
+                time.process_time() - worked,
+            )
 
-    def add(self, stage: Stage, seconds: float, memory_delta_bytes: int, notes: Notes) -> None:
+    def add(
+        self,
+        stage: Stage,
+        seconds: float,
+        memory_delta_bytes: int,
+        notes: Notes,
+        cpu_seconds: float = 0.0,
+    ) -> None:
         """Record a visit that was not made within one block, such as one shared with others."""
         record = StageRecord(
             stage=stage,
@@ -116,5 +139,6 @@ class TraceRecorder:
             memory_delta_bytes=memory_delta_bytes,
             decisions=tuple(notes.decisions),
             downgrades=tuple(notes.downgrades),
+            cpu_seconds=cpu_seconds,
         )
         self.trace = self.trace.followed_by(record)

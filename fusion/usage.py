@@ -7,6 +7,18 @@ from dataclasses import dataclass, field
 
 from fusion.trace import Stage
 
+_NANO = 10**9
+
+
+def nanoseconds(seconds: float) -> int:
+    """Whole nanoseconds, not below 0: what the ledger counts times in."""
+    return max(round(seconds * _NANO), 0)
+
+
+def whole(seconds: float) -> float:
+    """Seconds rounded to a whole nanosecond, which `nanoseconds` gives back exactly."""
+    return nanoseconds(seconds) / _NANO
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -19,6 +31,7 @@ class Spent:
     shallow_evaluations: int = 0
     denoiser_seconds: float = 0.0
     seconds_by_stage: Mapping[Stage, float] = field(default_factory=dict)
+    cpu_seconds_by_stage: Mapping[Stage, float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -38,10 +51,13 @@ class Usage:
     denoiser_evaluations: pictures through the whole UNet: pictures × steps, twice that under
     guidance; shallow_evaluations: through its outermost blocks only, in fast mode.
     denoiser_seconds: of the denoiser's time, shared with the requests drawn in the same batches;
-    seconds_by_stage has the time that passed meanwhile.
+    seconds_by_stage has the time that passed meanwhile, cpu_seconds_by_stage what the processors
+    worked for the whole process meanwhile. All are whole nanoseconds.
     faces_analysed, faces_reused: pictures given whose faces were computed, or were remembered.
     attempts: drawings made, those the identity gate rejected included.
     peak_memory_bytes: the most the process has held; peak_device_bytes: on the accelerator.
+    connections: to elsewhere that were opened while it was drawn. energy_millijoules: of the GPU,
+    shared as denoiser_seconds is; None where nothing measures it.
     """
 
     images: int
@@ -62,3 +78,6 @@ class Usage:
     seconds_by_stage: Mapping[Stage, float]
     peak_memory_bytes: int
     peak_device_bytes: int
+    cpu_seconds_by_stage: Mapping[Stage, float] = field(default_factory=dict)
+    connections: int = 0
+    energy_millijoules: int | None = None

@@ -77,9 +77,16 @@ class Visits:
         self.handle.check()
         self.handle.emit(Event(self.handle.task.id, EventKind.STAGE, stage, attempt=self.attempt))
 
-    def end(self, stage: Stage, seconds: float, memory_delta_bytes: int, notes: Notes) -> None:
+    def end(
+        self,
+        stage: Stage,
+        seconds: float,
+        memory_delta_bytes: int,
+        notes: Notes,
+        cpu_seconds: float,
+    ) -> None:
         """Record a visit that `begin` announced."""
-        self._recorder.add(stage, seconds, memory_delta_bytes, notes)
+        self._recorder.add(stage, seconds, memory_delta_bytes, notes, cpu_seconds)
         self._keep()
 
     def _keep(self) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.backends.backend import BACKENDS, Runner, backend_named
     from models.backends.build import build_engines, example_rows
     from models.backends.denoiser_engines import DenoiserEngines
-    from models.backends.engines import Engines
+    from models.backends.engines import Engines, Found
     from models.backends.graph import decoder_graph
     from models.backends.store import EngineEntry, EngineStore, engines_root
     from models.bundle import (
@@ -125,7 +125,7 @@ _HOMES = {
     "backends.backend": ("BACKENDS", "Runner", "backend_named"),
     "backends.build": ("build_engines", "example_rows"),
     "backends.denoiser_engines": ("DenoiserEngines",),
-    "backends.engines": ("Engines",),
+    "backends.engines": ("Engines", "Found"),
     "backends.graph": ("decoder_graph",),
     "backends.store": ("EngineEntry", "EngineStore", "engines_root"),
     "bundle": (
@@ -267,6 +267,7 @@ __all__ = [
     "FaceTooSmall",
     "FacesError",
     "FacesSettings",
+    "Found",
     "ImageRejected",
     "ImageSource",
     "KeyValueDenoiser",

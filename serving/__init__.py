@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from serving.app import Server, make_server
-    from serving.database import Database
+    from serving.database import Database, DatabaseUnusable
     from serving.errors import (
-        DatabaseUnusable,
         KeyUnknown,
         NameTaken,
         SecretMissing,
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "app": ("Server", "make_server"),
-    "database": ("Database",),
-    "errors": ("DatabaseUnusable", "KeyUnknown", "NameTaken", "SecretMissing", "ServingError"),
+    "database": ("Database", "DatabaseUnusable"),
+    "errors": ("KeyUnknown", "NameTaken", "SecretMissing", "ServingError"),
     "keys": ("ApiKey", "KeyStore", "Scope"),
     "server": ("log_to_stderr", "serve"),
     "settings": ("Limits", "ServerSettings", "default_folder"),

@@ -103,7 +103,7 @@ def make_server(
     """
     bundle = open_bundle(settings.bundle)
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(settings.database_url).prepare()
+    database = Database(settings.database_url).prepared()
     seal = open_seal(settings.folder)
     check_seal(seal, database)
     # A job waits here, and lives as long as it is kept: the engine is not to let it expire.

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     Column,
-    Connection,
-    Engine,
     Float,
     ForeignKey,
     Index,
@@ -19,19 +15,14 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    create_engine,
-    event,
-    insert,
-    select,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
-from serving.errors import DatabaseUnusable
+from fusion import LEDGER_SCHEMA, DatabaseUnusable, Schema
+from fusion import Database as AnyDatabase
 
 SCHEMA_VERSION: Final = 1
-_BUSY_MILLISECONDS: Final = 15_000
-_READS: Final = "limner_reads"
+
+__all__ = ["Database", "DatabaseUnusable", "canary", "jobs", "keys", "payloads", "servers"]
 
 metadata = MetaData()
 
@@ -93,82 +84,14 @@ servers = Table(
 )
 
 
-class Database:
-    """A pool of connections. Safe to share between threads."""
+_SCHEMA: Final = Schema(metadata, schema, SCHEMA_VERSION)
 
-    def __init__(self, url: str) -> None:
-        """Raises DatabaseUnusable for a URL that names no database; nothing is opened yet."""
-        try:
-            parsed = make_url(url)
-            options: dict[str, Any] = {
-                "pool_pre_ping": parsed.get_backend_name() != "sqlite",
-                "hide_parameters": True,  # errors are logged, and parameters are people's
-            }
-            self._engine = create_engine(parsed, **options)
-        except (ArgumentError, ImportError, ValueError) as error:
-            raise DatabaseUnusable(
-                f"the database's address cannot be used ({error}): give one such as "
-                "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME (extra: postgres)"
-            ) from error
-        self.backend = parsed.get_backend_name()
-        if self.backend == "sqlite":
-            _prepare_sqlite(self._engine)
 
-    def prepare(self) -> Database:
+class Database(AnyDatabase):
+    """A pool of connections to the server's tables and its ledger. Thread-safe."""
+
+    def prepared(self) -> Database:
         """Make the tables where they are missing. Raises DatabaseUnusable."""
-        try:
-            with self.writing() as connection:
-                metadata.create_all(connection)
-                found = connection.execute(select(schema.c.version)).scalar()
-                if found is None:
-                    connection.execute(insert(schema).values(version=SCHEMA_VERSION))
-        except IntegrityError:
-            found = SCHEMA_VERSION  # another server was first
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).split("\n")[0]
-            raise DatabaseUnusable(
-                f"the {self.backend} database cannot be opened ({reason}): check that it is there, "
-                "that it is a database of Limner's, and that it can be written"
-            ) from error
-        if found is not None and found > SCHEMA_VERSION:
-            raise DatabaseUnusable(
-                f"the database is of version {found}, this Limner knows {SCHEMA_VERSION}: use a "
-                "newer Limner, or another database"
-            )
+        self.prepare(_SCHEMA)
+        self.prepare(LEDGER_SCHEMA)
         return self
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection to read with, which waits for nobody."""
-        with self._engine.connect().execution_options(**{_READS: True}) as connection:
-            yield connection
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction: all of it happens, or nothing."""
-        with self._engine.begin() as connection:
-            yield connection
-
-    def close(self) -> None:
-        """Give all connections back."""
-        self._engine.dispose()
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we begin transactions ourselves
-        for pragma in (
-            "journal_mode=WAL",  # readers do not wait for the writer
-            "synchronous=FULL",  # what was accepted survives a power cut too
-            "foreign_keys=ON",
-            f"busy_timeout={_BUSY_MILLISECONDS}",
-            "secure_delete=ON",  # forgotten pictures leave no bytes behind
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        # A write that starts as a read would fail where two do so at once.
-        reads = connection.get_execution_options().get(_READS)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -4,8 +4,7 @@
     ├── ServingError (ValueError)       before anything listens: bad settings
     │   ├── KeyUnknown                  no key of that name or id
     │   ├── NameTaken                   a live key has that name already
-    │   ├── SecretMissing               what was sealed cannot be opened with the secret given
-    │   └── DatabaseUnusable            not a database of ours, or of a newer version
+    │   └── SecretMissing               what was sealed cannot be opened with the secret given
     └── ApiError                        an answer with a status
         ├── BadRequest 400              ├── TooLarge 413
         ├── Unauthorized 401            ├── Unprocessable 422
@@ -71,10 +70,6 @@ class NameTaken(ServingError):
 
 class SecretMissing(ServingError):
     """What was sealed cannot be opened with the secret given."""
-
-
-class DatabaseUnusable(ServingError):
-    """Not a database of ours, of a newer version, or out of reach."""
 
 
 Box = tuple[int, int, int, int]

@@ -19,6 +19,9 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
 # Nor may a test draw with what was compiled on this machine before.
 os.environ["LIMNER_ENGINES"] = str(Path(tempfile.gettempdir()) / f"limner-no-engines-{os.getpid()}")
 
+# Nor write into the user's own books.
+os.environ["LIMNER_LEDGER"] = str(Path(tempfile.gettempdir()) / f"limner-ledger-{os.getpid()}.db")
+
 from typing import TYPE_CHECKING
 
 import pytest

@@ -155,6 +155,18 @@ class AdapterStack:
             with self._lock:
                 self._become(before)
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Several changes as one: where one of them raises, the stack is as it was before all."""
+        with self._lock:
+            before = self._held
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                self._become(before)
+            raise
+
     def _find(self, name: str) -> _Held:
         for one in self._held:
             if one.name == name:

@@ -60,7 +60,12 @@ def _compared(what: str, expected: Tensor, found: Tensor) -> float:
             f"{what} has shape {list(found.shape)}, eager's is {list(expected.shape)}; the engine "
             "is refused: draw with backend eager"
         )
-    if not bool(torch.isfinite(found).all() and torch.isfinite(expected).all()):
+    if not bool(torch.isfinite(expected).all()):
+        raise EngineRefused(
+            f"{what}: eager's own numbers are not finite, so no engine can be held against them; "
+            "look at the weights, or give another precision"
+        )
+    if not bool(torch.isfinite(found).all()):
         raise EngineRefused(f"{what} is not finite; the engine is refused: draw with backend eager")
     psnr = psnr_db(expected, found)
     if not psnr >= LEAST_PSNR_DB:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -15,10 +18,14 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cache import Digest
+from models.backends.trust import check_trusted
 from models.errors import EngineRefused
 
 RECORD: Final = "engine.json"
 _CHUNK_BYTES: Final = 1 << 20
+_STAGING: Final = ".building-"
+_THERE: Final = (errno.ENOTEMPTY, errno.EEXIST)
+_STALE_SECONDS: Final = 24 * 3600  # longer than any build takes
 
 
 class EngineRecord(BaseModel):
@@ -74,10 +81,12 @@ class EngineStore:
     def open(self, key: Digest) -> EngineEntry:
         """The engine of that digest, every file compared with its sha256.
 
-        An engine holds code that is about to run. Raises EngineRefused.
+        An engine holds code that is about to run. Raises EngineRefused, also where others than this
+        user and root could have written it.
         """
         entry = _read(self.folder(key))
         try:
+            check_trusted(self.root, entry.folder)
             found = {path.name: _sha256(path) for path in _files(entry.folder)}
         except OSError:
             found = {}  # another process is putting a newer one there
@@ -95,7 +104,9 @@ class EngineStore:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            staging = Path(tempfile.mkdtemp(prefix=".building-", dir=self.root))
+            check_trusted(self.root)  # before minutes of work
+            self._sweep()
+            staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.root))
         except OSError as error:
             raise EngineRefused(
                 f"{self.root} cannot be written: {error.strerror}; set LIMNER_ENGINES to a folder "
@@ -106,14 +117,7 @@ class EngineStore:
             files = {path.name: _sha256(path) for path in _files(staging)}
             record = record.model_copy(update={"files": files})
             (staging / RECORD).write_text(record.model_dump_json(indent=2) + "\n", "utf-8")
-            folder = self.folder(key)
-            if folder.exists():
-                folder.replace(staging.with_name(f"{staging.name}.old"))
-            try:
-                staging.replace(folder)
-            except OSError:
-                if not self.has(key):  # else another process was faster: the same engine
-                    raise
+            self._install(staging, key)
         except OSError as error:
             raise EngineRefused(
                 f"the engine could not be kept in {self.root}: {error.strerror or error}; make "
@@ -122,12 +126,32 @@ class EngineStore:
         finally:
             for left in (staging, staging.with_name(f"{staging.name}.old")):
                 shutil.rmtree(left, ignore_errors=True)
-        return EngineEntry(folder, record)
+        return EngineEntry(self.folder(key), record)
+
+    def _install(self, staging: Path, key: Digest) -> None:
+        """Move an engine into its place; what lies there already goes: it may be damaged."""
+        folder = self.folder(key)
+        with suppress(FileNotFoundError):  # there is none, or another process has moved it
+            folder.replace(staging.with_name(f"{staging.name}.old"))
+        try:
+            staging.replace(folder)
+        except OSError as error:
+            if error.errno not in _THERE:  # else another process was faster: the same engine
+                raise
+
+    def _sweep(self) -> None:
+        """Remove what builds that were killed have left."""
+        for left in self.root.glob(f"{_STAGING}*"):
+            try:
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+            except FileNotFoundError:
+                continue  # another process was faster
 
     def entries(self) -> tuple[EngineEntry, ...]:
         """Every engine that can be read, by bundle, backend, graph and size."""
         found = []
-        for file in self.root.glob(f"*/{RECORD}"):
+        for file in self.root.glob(f"[!.]*/{RECORD}"):  # no half-built ones
             try:
                 found.append(_read(file.parent))
             except EngineRefused:
@@ -191,7 +215,7 @@ def _read(folder: Path) -> EngineEntry:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files but the record; a backend's own cache lies in folders."""
+    """All files but the record. Plans that TensorRT writes later lie in a folder of their own."""
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name != RECORD)
 
 

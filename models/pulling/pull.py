@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,19 +60,30 @@ def pull_bundle(
 def mend_bundle(source: Source) -> PullPlan | None:
     """Read every file of a fetched bundle: None where each is what was locked; else the damaged
     ones are removed, and this is the plan that fetches them anew.
+
+    Raises PullBusy where something is damaged and another process is at work on it.
     """
-    directory = Place(source.name).directory
-    lock = read_lock(directory)
-    wrong = []
-    for record in lock.file if lock is not None else ():
-        path = directory / record.path
-        if not path.is_file() or file_sha256(path) != record.kept:
-            wrong.append(path)
+    place = Place(source.name)
+    lock = read_lock(place.directory)
+    wrong = _damaged(place.directory, lock.file if lock is not None else ())
     if lock is not None and not wrong:
         return None
-    for path in wrong:
-        path.unlink(missing_ok=True)  # a link into another bundle leaves that one as it is
+    with place.alone():
+        lock = read_lock(place.directory)  # another process may have put a whole bundle there
+        seen = [record for record in lock.file if record.path in wrong] if lock is not None else []
+        for path in _damaged(place.directory, seen):
+            # A link into another bundle leaves that one as it is.
+            (place.directory / path).unlink(missing_ok=True)
     return plan_pull(source)
+
+
+def _damaged(directory: Path, records: Iterable[LockedFile]) -> list[str]:
+    """The paths of those files that are not what their records say."""
+    return [
+        record.path
+        for record in records
+        if not (path := directory / record.path).is_file() or file_sha256(path) != record.kept
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The engine draws with what was compiled, changes adapters between requests, and says so."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fusion import Engine, FusionRequest, FusionResult, Identity
+from fusion import Engine, FusionRequest, FusionResult, Identity, compile_bundle
 from models import (
     AdapterRejected,
+    AdapterStack,
     BackendUnavailable,
     EngineStore,
     backend_named,
@@ -41,6 +43,13 @@ def engines(compiled_tiny: EngineStore, monkeypatch: pytest.MonkeyPatch) -> Engi
     return compiled_tiny
 
 
+@pytest.fixture(scope="module")
+def onnx(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> EngineStore:
+    store = EngineStore(tmp_path_factory.mktemp("onnx"))
+    compile_bundle(tiny_bundle, "onnx", device="cpu", store=store)
+    return store
+
+
 class TestCompiled:
     def test_auto_draws_with_what_was_built_and_equals_eager(
         self, engines: EngineStore, tiny_bundle: Path
@@ -64,6 +73,14 @@ class TestCompiled:
             assert "no engine for latents of" in downgrades(engine.fuse(wide))
             assert "backend: compiled" in decisions(engine.fuse(REQUEST))
 
+    def test_memory_low_decodes_without_an_engine_too(
+        self, engines: EngineStore, tiny_bundle: Path
+    ) -> None:
+        with Engine.load(tiny_bundle, device="cpu", memory="low") as engine:
+            result, drawer = engine.fuse(REQUEST), engine._source.drawer()
+            assert "backend" not in decisions(result) + downgrades(result)
+            assert drawer.backend.decoder(drawer.vae, torch.zeros(1, 4, 16, 16)) is None
+
     def test_an_engine_that_was_cut_is_not_run_and_told(
         self,
         engines: EngineStore,
@@ -71,14 +88,38 @@ class TestCompiled:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        import shutil
-
         shutil.copytree(engines.root, tmp_path / "engines")
         monkeypatch.setenv("LIMNER_ENGINES", str(tmp_path / "engines"))
         for file in (tmp_path / "engines").glob("*/graph.pt2"):
             file.write_bytes(file.read_bytes()[:1000])
         with Engine.load(tiny_bundle, device="cpu") as engine:
             assert "cut or changed" in decisions(engine.fuse(REQUEST))
+
+    @pytest.mark.parametrize(
+        ("graph", "told"), [("decoder", "decoder"), ("denoiser-shallow", "fast mode's steps")]
+    )
+    def test_a_part_that_has_no_engine_is_told(
+        self,
+        engines: EngineStore,
+        tiny_bundle: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        graph: str,
+        told: str,
+    ) -> None:
+        store = EngineStore(tmp_path / "engines")
+        shutil.copytree(engines.root, store.root)
+        for entry in store.entries():
+            if entry.record.graph == graph:
+                (entry.folder / "graph.pt2").write_bytes(b"cut")
+        monkeypatch.setenv("LIMNER_ENGINES", str(store.root))
+        fast = REQUEST.model_copy(update={"mode": "fast", "steps": 6})
+        with Engine.load(tiny_bundle, device="cpu") as engine:
+            said = decisions(engine.fuse(fast))
+            assert "backend: compiled for the denoiser and the " in said
+            assert f"backend: eager for the {told}, since " in said
+            if told != "decoder":
+                assert told not in decisions(engine.fuse(REQUEST))
 
     def test_without_its_library_a_backend_is_refused_before_anything_is_read(self) -> None:
         with pytest.raises(BackendUnavailable, match=r"limner\[gpu\]"):
@@ -140,10 +181,46 @@ class TestAdapters:
             one, other = eager.fuse(REQUEST), compiled.fuse(REQUEST)
             assert "backend: compiled" in decisions(other)
             assert np.mean((pixels(one) - pixels(other)) ** 2) < 255**2 / 10**5
+            compiled.adapt(lambda stack: stack.clear())  # another graph: nobody's face is given
+            nobody = compiled.fuse(REQUEST.model_copy(update={"identities": ()}))
+            assert downgrades(nobody) == (
+                "backend: eager instead of compiled for the denoiser: no engine is for the models "
+                "as faceid left them"
+            )
 
     def test_a_refused_adapter_changes_nothing(self, lora: Path) -> None:
+        style = read_lora(lora)
+
+        def both(stack: AdapterStack) -> None:
+            stack.add(style, "style")  # which alone would be taken
+            stack.add(style, "faceid")
+
         with Engine.load(self.bundle, device="cpu", backend="eager") as engine:
-            before = pixels(engine.fuse(REQUEST))
+            before, on = pixels(engine.fuse(REQUEST)), engine.adapters
             with pytest.raises(AdapterRejected):
-                engine.adapt(lambda stack: stack.add(read_lora(lora), "faceid"))
+                engine.adapt(both)
+            assert engine.adapters == on
             assert np.array_equal(pixels(engine.fuse(REQUEST)), before)
+
+    def test_an_engine_that_holds_weights_is_left_for_a_lora_and_told_why(
+        self, onnx: EngineStore, lora: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LIMNER_ENGINES", str(onnx.root))
+        style = read_lora(lora)
+        with (
+            Engine.load(self.bundle, device="cpu", backend="eager") as eager,
+            Engine.load(self.bundle, device="cpu", backend="onnx") as named,
+            Engine.load(self.bundle, device="cpu") as auto,
+        ):
+            for engine in (eager, named, auto):
+                engine.adapt(lambda stack: stack.add(style, "style"))
+            one, other, third = (engine.fuse(REQUEST) for engine in (eager, named, auto))
+            for drawn in (other, third):
+                assert np.mean((pixels(one) - pixels(drawn)) ** 2) < 255**2 / 10**5
+                assert "backend: onnx for the decoder" in decisions(drawn)
+            why = "no engine is for the models as style left them; compiled draws with any LoRA"
+            assert f"backend: eager instead of onnx for the denoiser: {why}" in downgrades(other)
+            assert f"backend: eager for the denoiser, since {why}" in decisions(third)
+            for engine in (named, auto):
+                engine.adapt(lambda stack: stack.remove("style"))
+                assert "backend: onnx\n" in decisions(engine.fuse(REQUEST)) + "\n"

@@ -152,7 +152,7 @@ def opened() -> Iterator[Opened]:
 
     def open_one(url: str) -> Database:
         made.append(Database(url))
-        return made[-1].prepare()
+        return made[-1].prepared()
 
     yield open_one
     for database in made:

@@ -305,6 +305,12 @@ class TestRefusals:
         tensors[key] = torch.ones(16, RANK + 1)
         assert "and up [16, 5], expected" in self.refused(saved(tensors, tmp_path))
 
+    def test_rank_zero(self, tensors: dict[str, Tensor], tmp_path: Path) -> None:
+        key = next(key for key in tensors if ".lora_B." in key)
+        tensors[key] = torch.ones(16, 0)
+        tensors[key.replace("lora_B", "lora_A")] = torch.ones(0, 16)
+        assert "has rank 0; it is no LoRA" in self.refused(saved(tensors, tmp_path))
+
     def test_whole_numbers(self, tensors: dict[str, Tensor], tmp_path: Path) -> None:
         tensors[next(iter(tensors))] = torch.ones(RANK, 16, dtype=torch.int8)
         assert "torch.int8, expected floating point" in self.refused(saved(tensors, tmp_path))

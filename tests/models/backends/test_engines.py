@@ -135,6 +135,15 @@ class TestGate:
             build_engine(whole, Eager(change), EngineStore(tmp_path), bundle="tiny")
         assert list(tmp_path.iterdir()) == []
 
+    def test_where_eager_is_not_finite_nothing_is_built(self, tmp_path: Path) -> None:
+        broken = KeyValueDenoiser(tiny_unet("sd15"))
+        with torch.no_grad():
+            broken.unet.conv_out.weight[0, 0, 0, 0] = float("nan")
+        whole, _ = graphs(broken)
+        with pytest.raises(EngineRefused, match="eager's own numbers are not finite"):
+            build_engine(whole, Eager(), EngineStore(tmp_path), bundle="tiny")
+        assert list(tmp_path.iterdir()) == []
+
     def test_psnr_is_of_the_range_of_what_is_expected(self) -> None:
         expected = torch.tensor([0.0, 2.0])
         assert psnr_db(expected, expected + 0.2) == pytest.approx(20.0, abs=1e-3)

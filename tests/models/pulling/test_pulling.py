@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save
 
 from models import (
     LicenceRefused,
+    PullBusy,
     PullFailed,
     SourceRejected,
     load_components,
@@ -21,6 +22,7 @@ from models import (
     remove_bundle,
     verify_bundle,
 )
+from models.pulling.staging import Place
 from tests.models.pulling.conftest import Pull
 from tests.models.pulling.hub import COMMIT, Hub
 from tests.models.pulling.public import ADAPTER, BIN, PACK, UNET, pack
@@ -108,6 +110,20 @@ def test_a_byte_that_changed_on_this_disk_is_mended_alone(
     assert plan.fetch_bytes == len(data)
     verify_bundle(pull_bundle(plan, licences_accepted=True))
     assert {seen.path for seen in hub.gets("")} == {f"/store{UNET}"}
+
+
+def test_two_do_not_mend_one_bundle_at_once(pull: Pull, manifest: Path, shelf: Path) -> None:
+    file = pull().directory / "pipeline/unet/diffusion_pytorch_model.safetensors"
+    whole, source = file.read_bytes(), read_source(manifest)
+    with Place(source.name).alone():
+        assert mend_bundle(source) is None, "to look takes no lock"
+        file.write_bytes(b"damaged")
+        with pytest.raises(PullBusy, match="another process is at work"):
+            mend_bundle(source)
+        assert file.read_bytes() == b"damaged"
+    assert mend_bundle(source) is not None
+    assert pull().directory == shelf / source.name
+    assert file.read_bytes() == whole
 
 
 def test_another_description_takes_over_what_is_the_same(
@@ -258,3 +274,19 @@ def test_the_token_goes_to_the_hub_and_to_nobody_else(
     others = [seen for seen in hub.seen if "/resolve/" not in seen.path]
     assert {seen.path.split("/")[1] for seen in others} == {"store", "files"}
     assert {seen.authorization for seen in others} == {None}
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_a_stored_login_goes_to_the_hub_itself_and_to_no_mirror(
+    manifest: Path, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirrored: bool
+) -> None:
+    login = tmp_path / "token"
+    login.write_text("stored")
+    monkeypatch.delenv("HUGGING_FACE_HUB_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(login))
+    if not mirrored:
+        monkeypatch.setattr("models.pulling.web.PUBLIC_HUB", hub.url)
+    pull_bundle(plan_pull(manifest), licences_accepted=True)
+    asked = {seen.authorization for seen in hub.seen if "/resolve/" in seen.path}
+    assert asked == {None if mirrored else "Bearer stored"}
+    assert {seen.authorization for seen in hub.seen if "/resolve/" not in seen.path} == {None}

@@ -1,0 +1,230 @@
+"""The ledger: a book in a database of its own, for engines, and for who reads it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Literal
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from fusion.database import Database
+from fusion.ledger.accounts import Account, Ending, Opening
+from fusion.ledger.book import Book, account_of, left_open
+from fusion.ledger.errors import AlreadyReserved, LedgerUnavailable
+from fusion.ledger.items import Quantity
+from fusion.ledger.late import LateEntries, LateEntry
+from fusion.ledger.owner import is_gone, this_process
+from fusion.ledger.prices import PriceTable, free_prices
+from fusion.ledger.schema import LEDGER_SCHEMA
+from fusion.ledger.verify import Verdict, verify_chain
+
+log = logging.getLogger("limner.ledger")
+OnFault = Literal["deliver", "refuse"]
+_BUSY_MILLISECONDS: Final = 2_000
+
+
+def ledger_url(given: str | Path | None = None) -> str:
+    """Where the ledger is: a URL as it is, a file's, $LIMNER_LEDGER, else limner/ledger.db in the
+    user's data folder.
+    """
+    named = str(given) if given is not None else os.environ.get("LIMNER_LEDGER", "")
+    if "://" in named:
+        return named
+    if not named:
+        home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        named = f"{home}/limner/ledger.db"
+    return f"sqlite:///{Path(named).expanduser().absolute()}"
+
+
+class Ledger:
+    """Books requests, each in two short transactions. Safe to share between threads and processes.
+
+    Where the database cannot be written, `on_fault` says what becomes of a request: "deliver" draws
+    it, and what it took is kept in a file beside the ledger and booked as soon as that is possible;
+    "refuse" does not draw it. Without a ledger to look at, no budget is held.
+    """
+
+    def __init__(
+        self,
+        where: str | Path | None = None,
+        prices: PriceTable | None = None,
+        *,
+        source: str = "library",
+        on_fault: OnFault = "deliver",
+        busy_milliseconds: int = _BUSY_MILLISECONDS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """where: a database's URL or a file; see `ledger_url`. prices: what lines cost from now on;
+        without, nothing. source: who asks, for reports. busy_milliseconds: how long a write
+        waits for another's before the ledger counts as locked. Made where it is missing, and what
+        processes left open that have died since is released.
+
+        Raises DatabaseUnusable, also for a ledger of a newer version.
+        """
+        url = ledger_url(where)
+        self.prices = prices or free_prices()
+        self._database = Database(url, busy_milliseconds, flushed=False)
+        if self._database.file:
+            with_parents = Path(self._database.file).parent
+            try:
+                with_parents.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                log.debug("%s cannot be made: %s", with_parents, error)  # opening says it better
+        self._database.prepare(LEDGER_SCHEMA)
+        self._book = Book(self.prices, now)
+        self._owner = this_process()
+        self._source, self._on_fault = source, on_fault
+        self._late = LateEntries(_beside(self._database.file, url))
+        self._unreserved: dict[str, Opening] = {}
+        self._lock = threading.Lock()
+        self.recover()
+
+    @property
+    def late(self) -> bool:
+        """Whether something waits to be booked."""
+        return self._late.waiting
+
+    def reserve(self, *openings: Opening) -> None:
+        """Open requests, all or none. Raises BudgetExceeded, AlreadyReserved, CurrencyMismatch,
+        and LedgerUnavailable where it cannot be written and `on_fault` is "refuse".
+        """
+        ours = [
+            replace(one, owner=one.owner or self._owner, source=one.source or self._source)
+            for one in openings
+        ]
+        try:
+            self.write_late()
+            with self._database.writing() as connection:
+                self._book.reserve(connection, ours)
+        except SQLAlchemyError as error:
+            if self._on_fault == "refuse":
+                raise self._unavailable(error) from error
+            log.warning("%s; drawn all the same, and booked later", self._unavailable(error))
+            with self._lock:
+                self._unreserved |= {one.id: one for one in ours}
+
+    def settle(
+        self, request_id: str, quantities: Sequence[Quantity], ending: Ending = Ending.DONE
+    ) -> Account | None:
+        """Close a request with what it used; what the book then says of it. None where it cannot be
+        written just now: it is booked later.
+
+        Raises RequestUnknown, QuantityRejected.
+        """
+        with self._lock:
+            opening = self._unreserved.pop(request_id, None)
+        entry = LateEntry(
+            id=request_id, opening=opening, quantities=tuple(quantities), ending=ending
+        )
+        try:
+            return self._settled(entry)
+        except SQLAlchemyError as error:
+            log.warning("%s; kept in %s", self._unavailable(error), self._late.file)
+            self._late.keep(entry)
+            return None
+
+    def write_late(self) -> int:
+        """Book what could not be booked when it was due; how many requests.
+
+        Raises SQLAlchemy's errors where that is still so.
+        """
+        if not self._late.waiting:
+            return 0
+        return self._late.write(self._settled_late)
+
+    def recover(self) -> int:
+        """Release what processes of this machine have left open that are no more; how many."""
+        try:
+            self.write_late()
+            with self._database.writing() as connection:
+                left = [row for row in left_open(connection) if is_gone(row.owner)]
+                for row in left:
+                    self._book.settle(connection, row.id, (), Ending.RELEASED)
+                return len(left)
+        except SQLAlchemyError as error:
+            log.warning("%s", self._unavailable(error))
+            return 0
+
+    def correct(self, request_id: str, item: str, difference: int, reason: str) -> Account:
+        """See `Book.correct`. Raises LedgerUnavailable."""
+        with self._written() as connection:
+            return self._book.correct(connection, request_id, item, difference, reason)
+
+    def account(self, request_id: str) -> Account:
+        """What the book says of a request. Raises RequestUnknown."""
+        with self.reading() as connection:
+            return account_of(connection, request_id)
+
+    def verify(self, known: tuple[int, str] | None = None) -> Verdict:
+        """Walk the chain from its first line. known: a sequence and its hash, noted earlier."""
+        with self.reading() as connection:
+            return verify_chain(connection, known)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with. Raises LedgerUnavailable."""
+        try:
+            with self._database.reading() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise self._unavailable(error) from error
+
+    def close(self) -> None:
+        """Book what is late, if that is possible, and give the connections back."""
+        try:
+            self.write_late()
+        except SQLAlchemyError as error:
+            log.warning("%s; %s is booked by the next", self._unavailable(error), self._late.file)
+        self._database.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _written(self) -> Iterator[Connection]:
+        try:
+            with self._database.writing() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise self._unavailable(error) from error
+
+    def _settled(self, entry: LateEntry) -> Account:
+        with self._database.writing() as connection:
+            if entry.opening is not None:
+                self._book.reserve(connection, [entry.opening], held=False)
+            return self._book.settle(connection, entry.id, entry.quantities, entry.ending)
+
+    def _settled_late(self, entry: LateEntry) -> None:
+        try:
+            self._settled(entry)
+        except AlreadyReserved:  # a process died between booking it and forgetting it
+            with self._database.writing() as connection:
+                self._book.settle(connection, entry.id, entry.quantities, entry.ending)
+
+    def _unavailable(self, error: Exception) -> LedgerUnavailable:
+        reason = str(getattr(error, "orig", None) or error).split("\n")[0]
+        where = self._database.file or f"the {self._database.backend} database"
+        return LedgerUnavailable(
+            f"the ledger {where} cannot be used just now ({reason}): end what keeps it locked, "
+            "make room, or name another with LIMNER_LEDGER"
+        )
+
+
+def _beside(file: str | None, url: str) -> Path:
+    """Where late entries wait."""
+    if file and file != ":memory:":
+        return Path(f"{file}.late")
+    return Path(tempfile.gettempdir()) / f"limner-{sha256(url.encode()).hexdigest()[:16]}.late"
