@@ -45,21 +45,25 @@ class _Teller:
         report, speech, total = self._report, self._speech, self._report.total
         say(f"  {report.ledger}, {self._period()}", first=speech("page.title"))
         endings = speech("page.comma").join(
-            f"{total.ended(name):,} {speech(f'ending.{name}')}"
+            f"{speech(f'ending.{name}')} {total.ended(name):,}"
             for name in ("done", "failed", "cancelled", "expired", "released", "open")
             if total.ended(name)
         )
         pictures = total.quantity("images", "done")
-        say(f"{total.ended():,} {speech('total.requests')}: {endings}")
+        say(f"{speech('total.requests')} {total.ended():,}: {endings}")
         say(
-            f"{pictures:,} {speech('total.pictures')}, "
-            f"{total.quantity('tokens'):,} {speech('total.tokens')}, "
-            f"{total.quantity('positions_computed'):,} {speech('total.positions')}, "
-            f"{total.quantity('denoiser_evaluations'):,} {speech('total.evaluations')}"
+            self._listed(
+                ("pictures", pictures),
+                ("tokens", total.quantity("tokens")),
+                ("positions", total.quantity("positions_computed")),
+                ("evaluations", total.quantity("denoiser_evaluations")),
+            )
         )
         say(
-            f"{time_text(total.quantity('denoiser_time'))} {speech('total.device')}, "
-            f"{time_text(sum(one.nanoseconds for one in report.stages))} {speech('total.time')}"
+            self._listed(
+                ("device", time_text(total.quantity("denoiser_time"))),
+                ("time", time_text(sum(one.nanoseconds for one in report.stages))),
+            )
         )
         for currency in self._billed:
             cost = self._costs[currency]
@@ -155,12 +159,13 @@ class _Teller:
         speech = self._speech
         columns = [
             speech("column.name"), speech("column.currency"), speech("column.first"),
-            speech("column.last"), speech("total.requests"), "", speech("column.sha"),
+            speech("column.last"), speech("total.requests"), speech("total.failures"),
+            speech("column.sha"),
         ]  # fmt: skip
         rows = [
             [
                 one.name, one.currency, one.first, one.last, f"{one.requests:,}",
-                speech(f"page.bills_{'unfinished' if one.bill_unfinished else 'finished'}"),
+                speech("page.billed" if one.bill_unfinished else "page.free"),
                 one.sha256[:12],
             ]
             for one in self._report.tables
@@ -267,6 +272,13 @@ class _Teller:
         from eval import amount_text
 
         return amount_text(amount, self._digits[currency]) if amount else "0"
+
+    def _listed(self, *facts: tuple[str, int | str]) -> str:
+        said = (
+            f"{self._speech(f'total.{key}')} {value if isinstance(value, str) else f'{value:,}'}"
+            for key, value in facts
+        )
+        return self._speech("page.comma").join(said)
 
     def _period(self) -> str:
         asked, speech = self._report.question, self._speech

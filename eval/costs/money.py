@@ -31,7 +31,9 @@ def rounded(amount: int, digits: int) -> str:
 
 def seconds_text(nanoseconds: int) -> str:
     """A time as people read it: 950 ms, 12.3 s, 1,234 s."""
+    if not nanoseconds:
+        return "0 s"
     seconds = nanoseconds / NANO
-    if 0 < abs(seconds) < 1:
+    if abs(seconds) < 1:
         return f"{seconds * 1000:,.3g} ms"
     return f"{seconds:,.1f} s" if abs(seconds) < 1000 else f"{seconds:,.0f} s"
