@@ -47,7 +47,7 @@ def elsewhere(
         print(cost_services_example(), end="")
         return
     table(
-        ["service", "picture", "1M text tokens", "1M image tokens", "currency", "noted"],
+        ["service", "picture", "1M text", "1M image", "currency", "noted"],
         [
             [one.name, one.picture, one.text_tokens, one.image_tokens, one.currency, one.noted]
             for one in cost_services(file)
