@@ -54,7 +54,7 @@ def plan(
 
     The denoiser's time is shared by the requests of a batch, so it counts by evaluation.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from cli.console import print_json, say, table
     from eval import CostPace, CostTraffic, cost_pace, cost_question, costs_speech, plan_costs
@@ -63,17 +63,19 @@ def plan(
     traffic = CostTraffic(pictures, hours, peak, utilisation)
     if steps is not None and evaluations is not None:
         raise OptionRejected("--steps and --evaluations say the same: give one of them")
-    given = (evaluations, evaluation_seconds, other_seconds)
     if evaluations is not None and evaluation_seconds is not None and other_seconds is not None:
         pace = CostPace(evaluations, evaluation_seconds, other_seconds)
     else:
         question = cost_question(since, until)
         found = cost_pace(ledger_of(context, ledger), question, bundle)
-        wanted = found.evaluations if steps is None else found.at_steps(steps, guided)
-        measured = (wanted, found.evaluation_seconds, found.other_seconds)
-        pace = CostPace(
-            *(own if own is not None else its for own, its in zip(given, measured, strict=True)),
-            pictures=found.pictures,
+        drawn = found.evaluations if steps is None else found.at_steps(steps, guided)
+        pace = replace(
+            found,
+            evaluations=drawn if evaluations is None else evaluations,
+            evaluation_seconds=(
+                found.evaluation_seconds if evaluation_seconds is None else evaluation_seconds
+            ),
+            other_seconds=found.other_seconds if other_seconds is None else other_seconds,
         )
     made = plan_costs(traffic, pace, machine_hour, currency)
     if as_json:

@@ -1,12 +1,12 @@
 """What `limner costs` says on the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cli.console import say, table
 
 if TYPE_CHECKING:
-    from eval import CostReport, CostSpeech
+    from eval import CostReport, CostSaving, CostSpeech, CostStage
 
 _MIB = 2**20
 _NO_CURRENCY = "XXX"
@@ -232,22 +232,22 @@ class _Teller:
         say(speech("page.stages_note", cores=report.cores))
         say(hardware(report, speech))
 
-    def _stage_row(self, one: "object") -> list[object]:
+    def _stage_row(self, one: "CostStage") -> list[object]:
         from eval import time_text
 
-        busy = one.cores  # type: ignore[attr-defined]
+        busy = one.cores
         return [
-            self._speech.stage(one.stage),  # type: ignore[attr-defined]
-            time_text(one.nanoseconds) if one.nanoseconds else "",  # type: ignore[attr-defined]
-            f"{100 * one.share:.1f} %" if one.nanoseconds else "",  # type: ignore[attr-defined]
+            self._speech.stage(one.stage),
+            time_text(one.nanoseconds) if one.nanoseconds else "",
+            f"{100 * one.share:.1f} %" if one.nanoseconds else "",
             "" if busy is None else f"{100 * busy / self._report.cores:.0f} %",
-            *self._amounts(one.cost),  # type: ignore[attr-defined]
+            *self._amounts(one.cost),
         ]
 
     def _table(
         self,
         columns: list[str],
-        rows: list[list[object]],
+        rows: Sequence[Sequence[object]],
         title: str,
         *,
         names: int = 1,
@@ -293,16 +293,16 @@ class _Teller:
         return " ".join(said) or speech("page.whole")
 
 
-def time_saved(one: "object", speech: "CostSpeech") -> tuple[str, str]:
+def time_saved(one: "CostSaving", speech: "CostSpeech") -> tuple[str, str]:
     """A saving's time, and how it was reckoned."""
     from eval import time_text
 
-    formula: str = one.formula  # type: ignore[attr-defined]
-    if one.kind == "projections":  # type: ignore[attr-defined]
+    formula = one.formula
+    if one.kind == "projections":
         return "", speech("page.in_line_above")
-    if one.nanoseconds is None:  # type: ignore[attr-defined]
+    if one.nanoseconds is None:
         return "", formula or speech("page.no_estimate")
-    return time_text(one.nanoseconds), formula  # type: ignore[attr-defined]
+    return time_text(one.nanoseconds), formula
 
 
 def hardware(report: "CostReport", speech: "CostSpeech") -> str:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from eval.costs.question import read_question as cost_question
     from eval.costs.report import CostReport
     from eval.costs.report import read_report as read_costs
+    from eval.costs.savings import Saving as CostSaving
+    from eval.costs.stages import StageRow as CostStage
     from eval.costs.words import Speech as CostSpeech
     from eval.costs.words import speech_in as costs_speech
     from eval.judges import AttributeJudge, Judges, JudgesNotFound, RecogniserJudge, open_judges
@@ -63,7 +65,9 @@ __all__ = [
     "CostPace",
     "CostPlan",
     "CostReport",
+    "CostSaving",
     "CostSpeech",
+    "CostStage",
     "CostTraffic",
     "Figure",
     "Judges",
@@ -121,7 +125,9 @@ _HOMES = {
     "CostPace": "costs.plan:Pace",
     "CostPlan": "costs.plan:Plan",
     "CostReport": "costs.report:CostReport",
+    "CostSaving": "costs.savings:Saving",
     "CostSpeech": "costs.words:Speech",
+    "CostStage": "costs.stages:StageRow",
     "CostTraffic": "costs.plan:Traffic",
     "Figure": "card",
     "Judges": "judges",

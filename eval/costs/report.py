@@ -103,12 +103,13 @@ def read_report(
             kept.sha256: read_prices(kept.text, f"the price table {kept.name}")
             for kept in kept_prices(connection)
         }
-        by = question.dimensions
-        groups = tallies_of(_sums(connection, question, (*by, "ending")), by)
-        total = together(groups)
-        if not total.ended():
+        by, days_by = question.dimensions, ("day", "ending", *_dividing(question))
+        daily = _sums(connection, question, days_by)
+        if not daily.counts:
             raise LedgerMissing(_nothing(where, question))
-        daily = _sums(connection, question, ("day", "ending", *_divided(question)))
+        known = set(by) <= set(days_by)  # then the lines need not be read twice
+        groups = tallies_of(daily if known else _sums(connection, question, (*by, "ending")), by)
+    total = together(groups)
     parts = _parts(question, daily)
     days = tallies_of(daily, ("day", parts))
     report = CostReport(
@@ -152,17 +153,17 @@ def _sums(connection: Connection, question: Question, by: Sequence[Dimension]) -
     )
 
 
-def _divided(question: Question) -> tuple[Dimension, ...]:
-    """What days may be divided by: the first group that was asked for, else tenants or bundles."""
+def _dividing(question: Question) -> tuple[Dimension, ...]:
+    """What days may be divided by: what was asked for first, then tenants, then bundles."""
     asked = [one for one in question.dimensions if one in _STACKED]
-    return (asked[0],) if asked else _STACKED[:2]
+    return tuple(dict.fromkeys((*asked[:1], *_STACKED[:2])))
 
 
 def _parts(question: Question, daily: Sums) -> Dimension:
-    """Tenants, or bundles where there is one tenant only."""
-    first, *others = _divided(question)
+    """What was asked for; else tenants, or bundles where there is one tenant only."""
+    first, *others = _dividing(question)
     several = len({getattr(count.group, first) for count in daily.counts}) > 1
-    return first if several or not others else others[0]
+    return first if several or first in question.dimensions else others[0]
 
 
 def _in_force(days: Sequence[Tally], tables: Mapping[str, PriceTable]) -> tuple[InForce, ...]:
