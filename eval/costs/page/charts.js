@@ -4,7 +4,7 @@ function drawDays(place, title, rows, unit) {
   const width = paper || widthOf(place), height = width < 520 ? 190 : 220, left = 54, right = 8, bottom = height - 34, top = 12;
   const sums = rows.map((row) => row.reduce((sum, one) => sum + one, 0));
   const most = Math.max(...sums) || 1, least = Math.min(0, ...sums);
-  const all = ticks(least, most, 4), high = Math.max(most, all[all.length - 1] ?? most);
+  const all = ticks(least, most, 5), high = Math.max(most, all[all.length - 1] ?? most);
   const y = (value) => bottom - ((value - least) / (high - least)) * (bottom - top);
   const step = (width - left - right) / rows.length, wide = Math.max(1, Math.min(step * 0.78, 34));
   const [box, svg] = chart(title, width, height);

@@ -49,7 +49,7 @@ def render_costs(report: CostReport, language: str | None = None) -> str:
         }
     )  # fmt: skip
     values: dict[str, object] = {
-        "report": report, "words": words["zh" if language == "zh" else "en"],
+        "report": report, "ledger": _short(report.ledger), "words": words["zh" if language == "zh" else "en"],
         "shown_language": "zh-CN" if language == "zh" else "en", "billed": billed,
         "costs": costs, "calendar": calendar, "day_rows": _day_rows(calendar), "others": OTHERS,
         "groups": report.groups[:MOST_GROUPS], "left_out": len(report.groups) > MOST_GROUPS,
@@ -107,6 +107,11 @@ def _day_rows(calendar: Calendar) -> list[tuple[str, tuple[int, ...], int, Mappi
         for at, step in enumerate(calendar.steps)
         if any(calendar.pictures[at]) or any(any(rows[at]) for rows in calendar.costs.values())
     ]
+
+
+def _short(ledger: str) -> str:
+    """A file's name without its folders, which are nobody's business."""
+    return ledger if "://" in ledger else Path(ledger).name
 
 
 def _largest(report: CostReport, currency: str) -> int:
