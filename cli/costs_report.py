@@ -315,6 +315,9 @@ def hardware(report: "CostReport", speech: "CostSpeech") -> str:
     said.append(f"{speech('total.connections')} {opened:,}")
     if not opened:
         said[-1] += f" ({speech('page.nothing_leaves')})"
+    for item, key in (("bytes_received", "received"), ("bytes_sent", "sent")):
+        if total.measured(item):
+            said.append(f"{speech(f'total.{key}')} {total.quantity(item):,}")
     if total.measured("energy"):
         said.append(f"{speech('total.energy')} {total.quantity('energy') / 3.6e6:,.3f} Wh")
     else:

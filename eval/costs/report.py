@@ -155,8 +155,11 @@ def _sums(connection: Connection, question: Question, by: Sequence[Dimension]) -
 
 def _dividing(question: Question) -> tuple[Dimension, ...]:
     """What days may be divided by: what was asked for first, then tenants, then bundles."""
-    asked = [one for one in question.dimensions if one in _STACKED]
-    return tuple(dict.fromkeys((*asked[:1], *_STACKED[:2])))
+    asked = [one for one in question.dimensions if one in _STACKED][:1]
+    usual = _STACKED[:2]
+    if not asked or asked[0] in usual:
+        return tuple(dict.fromkeys((*asked, *usual)))
+    return (asked[0],)
 
 
 def _parts(question: Question, daily: Sums) -> Dimension:

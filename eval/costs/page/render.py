@@ -49,7 +49,8 @@ def render_costs(report: CostReport, language: str | None = None) -> str:
         }
     )  # fmt: skip
     values: dict[str, object] = {
-        "report": report, "ledger": _short(report.ledger), "words": words["zh" if language == "zh" else "en"],
+        "report": report, "ledger": _short(report.ledger),
+        "words": words["zh" if language == "zh" else "en"],
         "shown_language": "zh-CN" if language == "zh" else "en", "billed": billed,
         "costs": costs, "calendar": calendar, "day_rows": _day_rows(calendar), "others": OTHERS,
         "groups": report.groups[:MOST_GROUPS], "left_out": len(report.groups) > MOST_GROUPS,
