@@ -11,22 +11,24 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, TextIO
 
 from eval.costs.opening import reading
 from eval.costs.question import Question
 from eval.costs.stages import stage_of
-from fusion import ITEMS, LedgerLine, Unit, decimal_of, lines_between, priced
+from fusion import ITEMS, LedgerLine, decimal_of, lines_between, priced
 
 _WHO: Final = "Limner"
 _NANO: Final = 10**9
 _EXACT: Final = Context(prec=28)
+_SECOND: Final = timedelta(seconds=1)
 _UNITS: Final = {
-    (Unit.NANOSECONDS, _NANO): "Seconds",
-    (Unit.NANOSECONDS, 60 * _NANO): "Minutes",
-    (Unit.NANOSECONDS, 3600 * _NANO): "Hours",
-    (Unit.BYTES, 1 << 30): "GiB",
+    ("Nanoseconds", _NANO): "Seconds",
+    ("Nanoseconds", 60 * _NANO): "Minutes",
+    ("Nanoseconds", 3600 * _NANO): "Hours",
+    ("Bytes", 1 << 30): "GiB",
 }
 COLUMNS: Final = (
     "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd",
@@ -71,51 +73,64 @@ def write_focus(where: str | Path | None, question: Question, stream: TextIO) ->
 def focus_rows(where: str | Path | None, question: Question) -> Iterator[dict[str, str]]:
     """Rows by column; the reservation and the settlement of a request are no charges."""
     with reading(where) as connection:
+        request, common = "", {}
         for line in lines_between(
             connection, question.since, question.until, tenant=question.tenant
         ):
-            yield _row(line)
+            if line.group.request != request:  # the same for all its lines, which come together
+                request, common = line.group.request, _of_request(line)
+            yield common | _of_line(line)
 
 
-def _row(line: LedgerLine) -> dict[str, str]:
-    unit = ITEMS[line.item].unit
-    billed, group = decimal_of(line.cost), line.group
-    listed = priced(line.quantity, line.price, line.per)
-    free = not line.cost and listed  # what was not delivered, where that is not billed
-    price = decimal_of(line.price)
-    pricing = _pricing_unit(unit, line.per)
-    begin = line.opened.replace(microsecond=0)
-    end = max(line.at, line.opened + timedelta(seconds=1)).replace(microsecond=0)
+def _of_request(line: LedgerLine) -> dict[str, str]:
+    """What the rows of a request have in common."""
+    group, month = line.group, _month(line.opened)
     return _SAME | {
+        "BillingCurrency": line.currency,
+        "PricingCurrency": line.currency,
+        "BillingPeriodStart": _stamp(month),
+        "BillingPeriodEnd": _stamp(_month(month + timedelta(days=32))),
+        "ChargePeriodStart": _stamp(line.opened.replace(microsecond=0)),
+        "ResourceId": group.request,
+        "ResourceName": group.request,
+        "SubAccountId": group.tenant,
+        "SubAccountName": group.tenant,
+        "Tags": _tags(line),
+        "x_PriceTableSha256": line.prices,
+    }
+
+
+def _of_line(line: LedgerLine) -> dict[str, str]:
+    billed, price = decimal_of(line.cost), decimal_of(line.price)
+    listed = priced(line.quantity, line.price, line.per)
+    free = bool(listed and not line.cost)  # what was not delivered, where that is not billed
+    unit = str(ITEMS[line.item].unit).capitalize()
+    end = max(line.at.replace(microsecond=0), line.opened.replace(microsecond=0) + _SECOND)
+    return {
         "BilledCost": billed,
         "EffectiveCost": billed,
         "ContractedCost": billed,
         "ListCost": decimal_of(listed) if free else billed,
-        "BillingCurrency": line.currency,
-        "PricingCurrency": line.currency,
-        "BillingPeriodStart": _stamp(_month(line.opened)),
-        "BillingPeriodEnd": _stamp(_month(_month(line.opened) + timedelta(days=32))),
-        "ChargePeriodStart": _stamp(begin),
-        "ChargePeriodEnd": _stamp(end if end > begin else begin + timedelta(seconds=1)),
+        "ChargePeriodEnd": _stamp(end),
         "ChargeClass": "Correction" if line.correction else "",
-        "ChargeDescription": _description(line, bool(free)),
+        "ChargeDescription": _description(line, free),
         "ConsumedQuantity": str(line.quantity),
-        "ConsumedUnit": str(unit).capitalize(),
-        "PricingQuantity": f"{_EXACT.divide(Decimal(line.quantity), Decimal(line.per)):f}",
-        "PricingUnit": pricing,
+        "ConsumedUnit": unit,
+        "PricingQuantity": _in_units(line.quantity, line.per),
+        "PricingUnit": unit
+        if line.per == 1
+        else _UNITS.get((unit, line.per), f"{line.per} {unit}"),
         "ListUnitPrice": price,
         "ContractedUnitPrice": "0" if free else price,
-        "ResourceId": group.request,
-        "ResourceName": group.request,
         "SkuId": line.item,
         "SkuMeter": stage_of(line.item) or "request",
         "SkuPriceId": f"{line.item}@{line.prices[:12]}",
-        "SubAccountId": group.tenant,
-        "SubAccountName": group.tenant,
-        "Tags": _tags(line),
         "x_LedgerSequence": str(line.sequence),
-        "x_PriceTableSha256": line.prices,
     }
+
+
+def _in_units(quantity: int, per: int) -> str:
+    return str(quantity) if per == 1 else f"{_EXACT.divide(Decimal(quantity), Decimal(per)):f}"
 
 
 def _description(line: LedgerLine, free: bool) -> str:
@@ -134,14 +149,10 @@ def _tags(line: LedgerLine) -> str:
     return json.dumps({key: value for key, value in said.items() if value}, ensure_ascii=False)
 
 
-def _pricing_unit(unit: Unit, per: int) -> str:
-    named = str(unit).capitalize()
-    return named if per == 1 else _UNITS.get((unit, per), f"{per} {named}")
-
-
 def _month(when: datetime) -> datetime:
     return datetime(when.year, when.month, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=256)
 def _stamp(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
