@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from fusion.ledger.accounts import Account, BookedLine, Ending, Opening
 from fusion.ledger.budgets import check_budget, keep_totals
@@ -29,11 +29,11 @@ from fusion.ledger.statements import (
 )
 
 RESERVED: Final = "reserved"  # a request's first line; its quantity is what it may cost
-_FACTS: Final = (
-    "id", "tenant", "key", "source", "kind", "bundle", "bundle_digest", "template", "owner",
-)  # fmt: skip
 SETTLED: Final = "settled"  # its last; its quantity is what it cost, its note how it ended
 
+FACTS: Final = (  # what a first line's digest covers of its request, with its prices and its time
+    "id", "tenant", "key", "source", "kind", "bundle", "bundle_digest", "template", "owner",
+)  # fmt: skip
 
 # item, correction, quantity, price, per, cost, note
 _Row = tuple[str, int, int, int, int, int, str]
@@ -75,7 +75,7 @@ class Book:
                 check_budget(connection, opening.key, currency, expected, at)
             keep_totals(connection, opening.key, currency, at, reserved=expected)
             number = self._opened(connection, said, at)
-            note = facts_digest([*(said[name] for name in _FACTS), table.hex(), at])
+            note = facts_digest([*(said[name] for name in FACTS), table.hex(), at])
             row = (RESERVED, 0, expected, 0, 1, 0, note)
             before = self._write(connection, before, opening.id, number, at, [row], table)
 
@@ -187,7 +187,7 @@ class Book:
                 sequence, request_id, item, correction, quantity, price, per, cost, table, note, at
             )
             chained = link.hash(chained)
-            written.append(vars(link) | {"request": number, "hash": chained})
+            written.append(link._asdict() | {"request": number, "hash": chained})
         connection.execute(ADD_LINES, written)
         connection.execute(MOVE_HEAD, {"sequence": sequence, "hash": chained})
         return sequence, chained
@@ -233,20 +233,13 @@ def count_lines(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(lines)).scalar_one())
 
 
-def facts_of(row: Row[Any]) -> list[object]:
-    """A request's facts as its first line's digest covers them. row: has the prices' sha256 as
-    `opened_prices` and the time as `opened`.
-    """
-    return [*(getattr(row, name) for name in _FACTS), bytes(row.opened_prices).hex(), row.opened]
-
-
 def _columns(opening: Opening) -> dict[str, str]:
     """What is written of a request. Raises LedgerError: what others named it by is too long."""
     for name in ("id", "tenant", "key"):
         most = longest(requests.c[name])
         if len(getattr(opening, name)) > most:
             raise LedgerError(f"the request's {name} is longer than {most} letters: shorten it")
-    said = {name: getattr(opening, name) for name in _FACTS if name != "template"}
+    said = {name: getattr(opening, name) for name in FACTS if name != "template"}
     said["template"] = " ".join(sorted(opening.template))
     return {name: value[: longest(requests.c[name])] for name, value in said.items()}
 
