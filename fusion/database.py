@@ -74,7 +74,8 @@ class Database:
             ) from error
         self._process = os.getpid()
         self.backend = parsed.get_backend_name()
-        self.file = parsed.database if self.backend == "sqlite" else None
+        named = parsed.database or ""
+        self.file = named.removeprefix("file:") if self.backend == "sqlite" else None
         if self.backend == "sqlite":
             _prepare_sqlite(self._engine, busy_milliseconds, flushed)
         else:

@@ -113,7 +113,7 @@ def keep_totals(
         "spent": (row.spent if row else 0) + spent,
         "reserved": (row.reserved if row else 0) + reserved,
     }
-    if max(sums.values()) > LARGEST:
+    if sum(sums.values()) > LARGEST:
         raise QuantityRejected(
             f"key {key or '(none)'} would come to more than {decimal_of(LARGEST)} {currency} in "
             f"{place['when']}, which cannot be written: give prices in a larger unit"

@@ -7,8 +7,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -60,17 +61,23 @@ class LateEntries:
         name = f"{time.time_ns()}-{os.urandom(4).hex()}"
         new = self.folder / f"{name}.new"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with new.open("wb") as stream:
+            with self._opened(new) as stream:
                 stream.write(entry.model_dump_json().encode())
                 stream.flush()
                 os.fsync(stream.fileno())
             new.rename(self.folder / f"{name}{_WAITING}")
         except OSError:
             log.exception("%s cannot be written: the books wait in memory", self.folder)
-            new.unlink(missing_ok=True)
+            with suppress(OSError):
+                new.unlink()
             with self._lock:
                 self._kept.append(entry)
+
+    def _opened(self, file: Path) -> BinaryIO:
+        while True:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # another process found it empty, and removed it
+                return file.open("xb")
 
     @property
     def waiting(self) -> bool:
@@ -102,6 +109,9 @@ class LateEntries:
                     done += 1
                 else:
                     _set_aside(file)
+            if done:
+                with suppress(OSError):  # others keep more, or what was set aside is there
+                    self.folder.rmdir()
         return done
 
     def _files(self) -> list[Path]:

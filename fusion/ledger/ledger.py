@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,10 +39,8 @@ def ledger_url(given: str | Path | None = None) -> str:
     named = str(given) if given is not None else os.environ.get("LIMNER_LEDGER", "")
     if "://" in named:
         return named
-    if not named:
-        home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-        named = f"{home}/limner/ledger.db"
-    return f"sqlite:///{Path(named).expanduser().absolute()}"
+    file = Path(named).expanduser().absolute() if named else _data_folder() / "ledger.db"
+    return f"sqlite:///{file}"
 
 
 class Ledger:
@@ -82,7 +79,11 @@ class Ledger:
                 with_parents.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 log.debug("%s cannot be made: %s", with_parents, error)  # opening says it better
-        self._database.prepare(LEDGER_SCHEMA)
+        try:
+            self._database.prepare(LEDGER_SCHEMA)
+        except DatabaseUnusable:
+            self._database.close()
+            raise
         self._book, self._now = Book(self.prices, now), now
         self._source, self._on_fault = source, on_fault
         self._late = LateEntries(_beside(self._database.file, url))
@@ -234,8 +235,13 @@ class Ledger:
         )
 
 
+def _data_folder() -> Path:
+    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(home).expanduser().absolute() / "limner"
+
+
 def _beside(file: str | None, url: str) -> Path:
-    """Where late entries wait."""
+    """Where late entries wait; a server's in the user's data folder."""
     if file:
         return Path(f"{file}.late").absolute()
-    return Path(tempfile.gettempdir()) / f"limner-{sha256(url.encode()).hexdigest()[:16]}.late"
+    return _data_folder() / f"ledger-{sha256(url.encode()).hexdigest()[:16]}.late"

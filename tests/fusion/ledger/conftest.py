@@ -1,6 +1,7 @@
 """Ledgers of each kind, and requests for them that nobody draws."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -32,6 +33,12 @@ def opening(name: str, expected: Sequence[Quantity] = (), **said: str) -> Openin
     """A request of tenant "ada"."""
     said = {"tenant": "ada", "key": "k1", "bundle": "tiny", "bundle_digest": "sha256:0"} | said
     return Opening(id=name, template=("age", "hat"), expected=tuple(expected), **said)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where late entries for PostgreSQL wait."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
 Opened = Callable[..., Ledger]

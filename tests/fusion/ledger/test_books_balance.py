@@ -1,7 +1,6 @@
 """Whatever happens to requests, their answers, the ledger and its sums say the same to the unit."""
 
 import json
-import random
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -9,26 +8,16 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from fusion import (
     ITEMS,
     Database,
-    DrawingFailed,
-    Engine,
-    FusionCancelled,
-    FusionRequest,
     Ledger,
     budget_of,
     lines_between,
-    quantities_of,
-    quantities_spent,
-    read_prices,
     set_budget,
     sums_of,
 )
-from fusion.ledger.money import priced
-from tests.fusion.ledger.conftest import PRICES, Opened
+from tests.fusion.ledger.conftest import Opened
 from tests.fusion.ledger.worker import TABLES
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -66,16 +66,14 @@ def _booked(dice: random.Random, ledger: Ledger, request: str) -> dict[str, obje
                 continue
             except QuantityRejected:
                 assert difference == 0
+    booked = told.lines if told else ()
+    lines = [[one.item, one.correction, one.quantity, one.cost] for one in booked]
     return {
         "request": request,
         "ending": ending.value,
         "quantities": amounts,
-        "told": told and {
-            "prices": told.prices,
-            "cost": told.cost,
-            "lines": [[line.item, line.correction, line.quantity, line.cost] for line in told.lines],
-        },
-    }  # fmt: skip
+        "told": told and {"prices": told.prices, "cost": told.cost, "lines": lines},
+    }
 
 
 def _quantities(dice: random.Random) -> tuple[Quantity, ...]:
