@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final, NamedTuple
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(NamedTuple):
     """All that a line says, as it is hashed. request: its id."""
 
     sequence: int
@@ -25,17 +26,13 @@ class Link:
     at: int
 
     def hash(self, before: bytes) -> bytes:
-        """sha256 of the hash before it and of the line as a JSON list."""
-        said = [
-            self.sequence, self.request, self.item, self.correction, self.quantity, self.price,
-            self.per, self.cost, self.prices.hex(), self.note, self.at,
-        ]  # fmt: skip
-        return sha256(before + as_json(said)).digest()
+        """sha256 of the hash before it and of the line as a JSON list, its sha256 as hex."""
+        return sha256(before + as_json([*self[:8], self.prices.hex(), self.note, self.at])).digest()
 
 
 def as_json(values: Sequence[object]) -> bytes:
     """A list in the one way it is hashed."""
-    return json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode()
+    return _ENCODER.encode(values).encode()
 
 
 def facts_digest(facts: Sequence[object]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from fusion.ledger.groups import (
     DIMENSIONS,
@@ -20,6 +20,15 @@ from fusion.ledger.groups import (
 from fusion.ledger.schema import lines, prices, requests
 
 _BATCHES: Final = {"yield_per": 500}  # requests at a time, so that memory stays small
+
+_LINES: Final[Select[Any]] = (
+    select(
+        lines.c.request, lines.c.sequence, lines.c.item, lines.c.correction, lines.c.quantity,
+        lines.c.price, lines.c.per, lines.c.cost, lines.c.note, lines.c.at,
+    )
+    .where(lines.c.request.in_(bindparam("of", expanding=True)), IS_COUNTED)
+    .order_by(lines.c.request, lines.c.sequence)
+)  # fmt: skip
 
 
 class LedgerLine(NamedTuple):
@@ -66,20 +75,16 @@ def lines_between(
         .where(*Chosen(since, until, tenant, key).where())
         .order_by(requests.c.number)
     )  # fmt: skip
-    for batch in connection.execute(asked, execution_options=_BATCHES).partitions():
-        known = {row.number: _Known(row) for row in batch}
-        query = (
-            select(lines)
-            .where(lines.c.request.in_(known), IS_COUNTED)
-            .order_by(lines.c.request, lines.c.sequence)
-        )
-        for row in connection.execute(query):
-            request = known[row.request]
-            yield LedgerLine(
-                row.sequence, request.group, request.bundle_digest, row.item, row.correction,
-                row.quantity, row.price, row.per, row.cost, request.currency, request.prices,
-                row.note, time_of(row.at), request.opened,
-            )  # fmt: skip
+    with connection.execute(asked, execution_options=_BATCHES) as result:
+        for batch in result.partitions():
+            known = {row.number: _Known(row) for row in batch}
+            for number, sequence, *said, note, at in connection.execute(_LINES, {"of": [*known]}):
+                one = known[number]
+                item, correction, quantity, price, per, cost = said
+                yield LedgerLine(
+                    sequence, one.group, one.bundle_digest, item, correction, quantity, price, per,
+                    cost, one.currency, one.prices, note, time_of(at), one.opened,
+                )  # fmt: skip
 
 
 class _Known:

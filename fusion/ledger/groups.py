@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import ColumnElement, RowMapping, func, literal, select
@@ -114,6 +115,7 @@ def microseconds(when: datetime) -> int:
     return (when - _EPOCH) // timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=1024)  # lines of a request are written at once
 def time_of(since_epoch: int) -> datetime:
     """From microseconds, UTC."""
     return _EPOCH + timedelta(microseconds=since_epoch)

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
-from fusion.ledger.book import RESERVED, SETTLED, facts_of
+from fusion.ledger.book import FACTS, RESERVED, SETTLED
 from fusion.ledger.budgets import month_of
 from fusion.ledger.chain import Link, facts_digest
 from fusion.ledger.errors import PriceRejected
 from fusion.ledger.prices import PriceTable, read_prices
 from fusion.ledger.schema import GENESIS, head, lines, prices, requests, totals
+
+_OWN: Final = len(Link._fields)
+_ALL: Final[
+    Select[Any]
+] = (  # lines as they were hashed, their hashes, and what is said of their requests
+    select(
+        *(requests.c.id if name == "request" else lines.c[name] for name in Link._fields),
+        lines.c.hash,
+        requests.c.key,
+        requests.c.at.label("opened"),
+        requests.c.prices.label("opened_prices"),
+        *(requests.c[name].label(f"said_{name}") for name in FACTS),
+    )
+    .join_from(lines, requests, requests.c.number == lines.c.request, isouter=True)
+    .order_by(lines.c.sequence)
+)
+_Key = tuple[str, str, str]  # of a sum: key, currency, month
 
 
 @dataclass(frozen=True)
@@ -45,43 +62,42 @@ def verify_chain(connection: Connection, known: tuple[int, str] | None = None) -
         tables = _tables(connection)
     except PriceRejected as error:
         return Verdict(0, GENESIS.hex(), why=str(error))
-    before, count, sums = GENESIS, 0, _Sums()
-    for row in _rows(connection):
-        why = _wrong(row, count + 1, before, tables)
-        if not why and known is not None and known[0] == count + 1 != 0:
-            why = "" if row.hash.hex() == known[1] else f"line {count + 1} is not the one noted"
-        if why:
-            return Verdict(count, before.hex(), count + 1, why)
-        before, count = bytes(row.hash), count + 1
-        sums.add(row, tables[bytes(row.prices)].currency)
-    newest = connection.execute(select(head.c.sequence, head.c.hash)).one()
-    there = max(newest.sequence, 0 if known is None else known[0])
-    why = ""
-    if there > count:
-        why = f"there were {there} lines, {count} are left: those at the end are missing"
-    elif (newest.sequence, bytes(newest.hash)) != (count, before):
-        why = f"the newest line is said to be {newest.sequence}, and is {count}"
+    before, count, sums = GENESIS, 0, _Sums(tables)
+    with connection.execute(_ALL, execution_options={"yield_per": 5_000}) as rows:
+        for row in rows:
+            link = Link(*row[:_OWN])
+            why = _wrong(link, row, count + 1, before, tables)
+            if not why and known is not None and known[0] == link.sequence:
+                same = row.hash.hex() == known[1].strip().lower()
+                why = "" if same else f"line {link.sequence} is not the one noted"
+            if why:
+                return Verdict(count, before.hex(), count + 1, why)
+            before, count = row.hash, count + 1
+            sums.add(link, row.key, row.opened)
+    why = _cut_off(connection, count, before, 0 if known is None else known[0])
     if why:
         return Verdict(count, before.hex(), count + 1, why)
-    return Verdict(count, before.hex(), why=sums.wrong(connection))
+    return Verdict(count, before.hex(), why=_unwritten(connection) or sums.wrong(connection))
 
 
 class _Sums:
     """What budgets look at, added up from the lines."""
 
-    def __init__(self) -> None:
-        self._spent: Counter[tuple[str, str, str]] = Counter()
-        self._reserved: dict[str, tuple[tuple[str, str, str], int]] = {}
+    def __init__(self, tables: Mapping[bytes, PriceTable]) -> None:
+        self._tables = tables
+        self._spent: Counter[_Key] = Counter()
+        self._reserved: dict[str, tuple[_Key, int]] = {}
 
-    def add(self, row: Row[Any], currency: str) -> None:
-        """Take a line into account."""
-        key = (row.key, currency, month_of(row.opened))
-        if row.item == RESERVED:
-            self._reserved[row.id] = (key, row.quantity)
-        elif row.item == SETTLED:
-            self._reserved.pop(row.id, None)
-        else:
-            self._spent[key] += row.cost
+    def add(self, line: Link, key: str, opened: int) -> None:
+        """Take a line into account, of a key's request that was opened then."""
+        if line.item == SETTLED:
+            self._reserved.pop(line.request, None)
+        elif line.item == RESERVED or line.cost:
+            of = (key, self._tables[line.prices].currency, month_of(opened))
+            if line.item == RESERVED:
+                self._reserved[line.request] = of, line.quantity
+            else:
+                self._spent[of] += line.cost
 
     def wrong(self, connection: Connection) -> str:
         """What the ledger's own sums say otherwise, if anything."""
@@ -102,43 +118,53 @@ class _Sums:
         return ""
 
 
+def _unwritten(connection: Connection) -> str:
+    """What is wrong with the requests, if anything: each has its first line."""
+    first = select(lines.c.request).where(lines.c.item == RESERVED)
+    query = select(requests.c.id).where(requests.c.number.not_in(first)).limit(1)
+    found = connection.execute(query).scalar()
+    return "" if found is None else f"request {found} stands there without a line"
+
+
+def _cut_off(connection: Connection, count: int, last: bytes, known: int) -> str:
+    """What is wrong with the end of the chain, if anything."""
+    newest = connection.execute(select(head.c.sequence, head.c.hash)).first()
+    if newest is None:
+        return "which line is the newest is not said"
+    there = max(newest.sequence, known)
+    if there > count:
+        return f"there were {there} lines, {count} are left: those at the end are missing"
+    if (newest.sequence, newest.hash) != (count, last):
+        return f"the newest line is said to be {newest.sequence}, and is {count}"
+    return ""
+
+
 def _tables(connection: Connection) -> dict[bytes, PriceTable]:
     tables = {}
-    for row in connection.execute(select(prices.c.sha256, prices.c.text)):
+    for row in connection.execute(select(prices)):
         table = read_prices(row.text, f"the price table {row.sha256.hex()[:12]}")
-        if table.sha256 != bytes(row.sha256):
+        said = (bytes(row.sha256), row.name, row.currency)
+        if said != (table.sha256, table.name, table.currency):
             raise PriceRejected(f"the price table {row.sha256.hex()[:12]} was changed")
         tables[table.sha256] = table
     return tables
 
 
-def _rows(connection: Connection) -> Iterator[Row[Any]]:
-    asked = [one for one in requests.c if one.name not in ("number", "prices", "at")]
-    query = (
-        select(
-            lines, *asked, requests.c.prices.label("opened_prices"), requests.c.at.label("opened")
-        )
-        .join(requests, requests.c.number == lines.c.request, isouter=True)
-        .order_by(lines.c.sequence)
-    )
-    return iter(connection.execution_options(yield_per=5_000).execute(query))
-
-
-def _wrong(row: Row[Any], expected: int, before: bytes, tables: dict[bytes, PriceTable]) -> str:
+def _wrong(
+    line: Link, row: Row[Any], expected: int, before: bytes, tables: Mapping[bytes, PriceTable]
+) -> str:
     """What is wrong with a line, if anything."""
-    if row.sequence != expected:
-        return f"line {expected} is missing: line {row.sequence} follows line {expected - 1}"
+    if line.sequence != expected:
+        return f"line {expected} is missing: line {line.sequence} follows line {expected - 1}"
     if row.id is None:
         return f"line {expected} is of a request that is no more"
-    link = Link(
-        row.sequence, row.id, row.item, row.correction, row.quantity, row.price, row.per, row.cost,
-        bytes(row.prices), row.note, row.at,
-    )  # fmt: skip
-    if link.hash(before) != bytes(row.hash):
-        return f"line {expected} ({row.item} of {row.id}) was changed, or stands out of its order"
-    table = tables.get(bytes(row.prices))
-    if table is None:
-        return f"line {expected} ({row.item} of {row.id}) names a price table that is not there"
-    if row.item == RESERVED and row.note != facts_digest(facts_of(row)):
-        return f"line {expected}: what it says of request {row.id} was changed"
+    named = f"line {expected} ({line.item} of {line.request})"
+    if line.hash(before) != row.hash:
+        return f"{named} was changed, or stands out of its order"
+    if line.prices not in tables:
+        return f"{named} names a price table that is not there"
+    if line.item == RESERVED:
+        facts = [getattr(row, f"said_{name}") for name in FACTS]
+        if line.note != facts_digest([*facts, row.opened_prices.hex(), row.opened]):
+            return f"line {expected}: what it says of request {line.request} was changed"
     return ""

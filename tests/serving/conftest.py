@@ -10,15 +10,15 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from sqlalchemy import create_engine, func, select, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import func, select
 
 from fusion import Engine, EngineSettings
 from serving import Database, Limits, Scope, Server, ServerSettings, make_server
 from serving.database import jobs
 from serving.server import ListeningServer, start_listening
+from tests.databases import database_url, missing, postgres_url
 
-POSTGRES_VARIABLE = "LIMNER_TEST_POSTGRES"
+__all__ = ["database_url", "missing", "postgres_url"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +41,6 @@ class Running:
         return self.server.keys.add(
             name, tenant=tenant, scopes=given, requests_per_minute=per_minute
         )[1]
-
-
-def missing(what: str) -> None:
-    """Skip where something is not on this machine; in CI it must be."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} must be there in CI: .ci/run brings it")
-    pytest.skip(f"{what} is not on this machine")
 
 
 def jobs_ever(running: Running) -> int:
@@ -127,21 +120,6 @@ def as_file(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind; PostgreSQL where a server is named in the environment."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'limner.db'}"
-        return
-    yield from _postgres()
-
-
-@pytest.fixture
-def postgres_url() -> Iterator[str]:
-    """An empty PostgreSQL database."""
-    yield from _postgres()
-
-
 Opened = Callable[[str], Database]
 
 
@@ -163,19 +141,3 @@ def opened() -> Iterator[Opened]:
 def database(database_url: str, opened: Opened) -> Database:
     """An empty database of each kind, prepared."""
     return opened(database_url)
-
-
-def _postgres() -> Iterator[str]:
-    given = os.environ.get(POSTGRES_VARIABLE)
-    if given is None:
-        missing(f"a PostgreSQL server, named in {POSTGRES_VARIABLE},")
-    name = f"limner_{os.urandom(6).hex()}"
-    admin = create_engine(given, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    try:
-        yield make_url(given).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.dispose()
