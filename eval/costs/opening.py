@@ -54,8 +54,8 @@ def _check(connection: Connection, name: str) -> None:
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).split("\n")[0]
         raise LedgerMissing(f"{name} is no ledger of Limner's ({reason})") from error
-    if version is None or version > LEDGER_SCHEMA.number:
+    if version != LEDGER_SCHEMA.number:
         raise DatabaseUnusable(
-            f"the ledger {name} is of version {version}, this Limner knows "
-            f"{LEDGER_SCHEMA.number}: use a newer Limner"
+            f"the ledger {name} is of version {version}, this Limner knows {LEDGER_SCHEMA.number}: "
+            "use the Limner that wrote it, or a newer one"
         )

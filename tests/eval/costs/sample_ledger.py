@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from fusion import Ending, Ledger, Opening, Quantity, read_prices
 
@@ -42,12 +43,16 @@ _TENANTS = (("atelier", 6), ("school", 4), ("print shop", 2), ("", 1))
 _BUNDLES = (("mini", 3), ("sd15-faceid", 2))
 _TEMPLATES = (("age", "gender"), ("age", "glasses", "text"), ("hat", "text"), ("prompt",), ())
 _MS = 10**6
+Where = TypeVar("Where", str, Path)
 
 
 def sample_ledger(
-    file: Path, days: int = 30, requests_a_day: int = 8, *, dollars: bool = False, seed: int = 1
-) -> Path:
-    """Write it; half of the days have the first table, the rest the second. Gives the file."""
+    where: Where, days: int = 30, requests_a_day: int = 8, *, dollars: bool = False, seed: int = 1
+) -> Where:
+    """Write it; half of the days have the first table, the rest the second.
+
+    where: a file or a database's address, which is given back.
+    """
     rng = random.Random(seed)
     clock = [FIRST_DAY.timestamp()]
     number = 0
@@ -56,7 +61,7 @@ def sample_ledger(
         spans.append((DOLLARS, max(days - 3, 0), days))
     for text, begin, end in spans:
         table = read_prices(text)
-        with Ledger(file, table, source="serve", now=lambda: clock[0]) as ledger:
+        with Ledger(where, table, source="serve", now=lambda: clock[0]) as ledger:
             for day in range(begin, end):
                 busy = 0.5 if (FIRST_DAY + timedelta(days=day)).weekday() >= 5 else 1.0
                 for _ in range(round(requests_a_day * busy * rng.uniform(0.7, 1.3))):
@@ -64,7 +69,7 @@ def sample_ledger(
                     moment = FIRST_DAY + timedelta(days=day, seconds=rng.randrange(28_800, 72_000))
                     clock[0] = moment.timestamp()
                     _book(ledger, rng, number)
-    return file
+    return where
 
 
 def _book(ledger: Ledger, rng: random.Random, number: int) -> None:
