@@ -18,9 +18,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import compile_path
 
-from fusion import Engine, EngineSettings
+from fusion import Account, Engine, EngineSettings, free_prices, load_prices
 from models import open_bundle
 from serving import routes_images, routes_portraits, routes_service
+from serving.books import Books
 from serving.context import Context
 from serving.database import Database
 from serving.desk import Desk
@@ -59,7 +60,7 @@ _FAILURES: Final = {
     410: "The request was cancelled",
     413: "The body is too large",
     422: "A picture whose faces cannot be used",
-    429: "The queue is full, or the key asked too often",
+    429: "The queue is full, the key asked too often, or its budget does not allow it",
     500: "A fault of the server",
     503: "The server is starting or ending",
 }
@@ -76,6 +77,7 @@ class Server:
     app: FastAPI
     engine: Engine
     database: Database
+    books: Books
     keys: KeyStore
     store: JobStore
     desk: Desk
@@ -99,8 +101,9 @@ def make_server(
 
     engine: one that is loaded already. The page calls the API like anybody else, at the address
     in `app.state.url`.
-    Raises BundleNotFound, BundleCorrupt, DatabaseUnusable, SecretMissing.
+    Raises BundleNotFound, BundleCorrupt, DatabaseUnusable, SecretMissing, PriceRejected.
     """
+    prices = free_prices() if settings.prices is None else load_prices(settings.prices)
     bundle = open_bundle(settings.bundle)
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.database_url).prepared()
@@ -117,22 +120,28 @@ def make_server(
         face_pack=settings.face_pack,
         settings=working,
     )
-    metrics, registry, store = Metrics(), Registry(database), JobStore(database, seal)
-    keys = KeyStore(database)
+    metrics, registry, keys = Metrics(), Registry(database), KeyStore(database)
+    books = Books(prices, registry.id)
+    store = JobStore(database, seal, books)
 
     def ended(job: Job, seconds: float) -> None:
         metrics.job_ended(job.packet, seconds)
         desk.ended(time.time())
 
+    def settled(account: Account) -> None:
+        metrics.settled(account)
+
     runner = JobRunner(
         engine,
         store,
+        books,
         registry.id,
         at_once=working.active_requests + working.capacity // 2,
         attempts=settings.attempts,
         on_end=ended,
+        on_settled=settled,
     )
-    desk = Desk(engine, store, runner, registry.id, settings)
+    desk = Desk(engine, store, books, runner, registry.id, settings)
     manifest = bundle.manifest
     model = ModelAnswer(
         id=engine.name,
@@ -158,7 +167,9 @@ def make_server(
             for status, text in _FAILURES.items()
         },
     )
-    server = Server(app, engine, database, keys, store, desk, runner, registry, metrics, settings)
+    server = Server(
+        app, engine, database, books, keys, store, desk, runner, registry, metrics, settings
+    )
     app.state.server = server
     app.state.context = Context(desk, settings, metrics, model)
     for routes in (routes_images, routes_portraits, routes_service):
@@ -196,6 +207,7 @@ def _page_path(path: str) -> bool:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     server: Server = app.state.server
     await to_thread.run_sync(server.registry.sign_in)
+    await to_thread.run_sync(server.books.release_left, server.database)
     chores = [asyncio.create_task(_chores(server)), asyncio.create_task(_load(server))]
     try:
         yield
