@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from fusion.ledger.budgets import (
         Budget,
+        Period,
         budget_of,
         set_budget,
     )
@@ -153,6 +154,7 @@ _HOMES = {
     ),
     "ledger.budgets": (
         "Budget",
+        "Period",
         "budget_of",
         "set_budget",
     ),
@@ -261,6 +263,7 @@ __all__ = [
     "MemoryTrial",
     "Occupancy",
     "Opening",
+    "Period",
     "PictureKind",
     "PictureReport",
     "Pressure",
