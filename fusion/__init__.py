@@ -66,6 +66,15 @@ if TYPE_CHECKING:
         QuantityRejected,
         RequestUnknown,
     )
+    from fusion.ledger.export import (
+        LedgerLine,
+        lines_between,
+    )
+    from fusion.ledger.groups import (
+        DIMENSIONS,
+        Dimension,
+        Group,
+    )
     from fusion.ledger.items import (
         ITEMS,
         Item,
@@ -91,6 +100,12 @@ if TYPE_CHECKING:
     )
     from fusion.ledger.schema import (
         LEDGER_SCHEMA,
+    )
+    from fusion.ledger.sums import (
+        Count,
+        Sum,
+        Sums,
+        sums_of,
     )
     from fusion.ledger.verify import (
         Verdict,
@@ -168,6 +183,8 @@ _HOMES = {
         "QuantityRejected",
         "RequestUnknown",
     ),
+    "ledger.export": ("LedgerLine", "lines_between"),
+    "ledger.groups": ("DIMENSIONS", "Dimension", "Group"),
     "ledger.items": (
         "ITEMS",
         "Item",
@@ -192,6 +209,12 @@ _HOMES = {
         "read_prices",
     ),
     "ledger.schema": ("LEDGER_SCHEMA",),
+    "ledger.sums": (
+        "Count",
+        "Sum",
+        "Sums",
+        "sums_of",
+    ),
     "ledger.verify": (
         "Verdict",
         "verify_chain",
@@ -224,10 +247,13 @@ __all__ = [
     "BudgetExceeded",
     "BundleSource",
     "ColourMatch",
+    "Count",
     "CurrencyMismatch",
     "DEFAULT_RECOVERY",
+    "DIMENSIONS",
     "Database",
     "DatabaseUnusable",
+    "Dimension",
     "DrawingFailed",
     "Ending",
     "Engine",
@@ -244,6 +270,7 @@ __all__ = [
     "FusionRequest",
     "FusionResult",
     "FusionTask",
+    "Group",
     "Handle",
     "ITEMS",
     "Identity",
@@ -258,6 +285,7 @@ __all__ = [
     "LEDGER_SCHEMA",
     "Ledger",
     "LedgerError",
+    "LedgerLine",
     "LedgerUnavailable",
     "MaskShape",
     "MemoryTrial",
@@ -286,6 +314,8 @@ __all__ = [
     "StagePolicy",
     "StageRecord",
     "StepSettings",
+    "Sum",
+    "Sums",
     "TaskExpired",
     "TaskState",
     "Trace",
@@ -301,6 +331,7 @@ __all__ = [
     "free_prices",
     "ledger_url",
     "left_open",
+    "lines_between",
     "load_prices",
     "nano",
     "quantities_of",
@@ -311,6 +342,7 @@ __all__ = [
     "save",
     "set_budget",
     "soft_mask",
+    "sums_of",
     "try_memory_mode",
     "verify_chain",
 ]

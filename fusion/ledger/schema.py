@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     insert,
+    literal_column,
     text,
 )
 
@@ -77,6 +78,14 @@ lines = Table(
     Column("at", BigInteger, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
     UniqueConstraint("request", "item", "correction", name="limner_ledger_lines_once"),
+)
+# So that reports find the few requests with corrections; as a literal, or SQLite would not use it.
+IS_CORRECTION: Final = lines.c.correction > literal_column("0")
+Index(
+    "limner_ledger_lines_corrections",
+    lines.c.request,
+    sqlite_where=IS_CORRECTION,
+    postgresql_where=IS_CORRECTION,
 )
 
 head = Table(  # the newest line: what the next one follows, and who writes waits for
