@@ -20,7 +20,7 @@ from starlette.routing import compile_path
 
 from fusion import Account, Engine, EngineSettings, free_prices, load_prices
 from models import open_bundle
-from serving import routes_images, routes_portraits, routes_service
+from serving import routes_images, routes_portraits, routes_service, routes_usage
 from serving.books import Books
 from serving.context import Context
 from serving.database import Database
@@ -171,8 +171,8 @@ def make_server(
         app, engine, database, books, keys, store, desk, runner, registry, metrics, settings
     )
     app.state.server = server
-    app.state.context = Context(desk, settings, metrics, model)
-    for routes in (routes_images, routes_portraits, routes_service):
+    app.state.context = Context(desk, database, settings, metrics, model)
+    for routes in (routes_images, routes_portraits, routes_service, routes_usage):
         app.include_router(routes.router)
     _answer_failures(app)
     _describe_keys(app)
