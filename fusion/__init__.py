@@ -125,6 +125,7 @@ if TYPE_CHECKING:
     from fusion.settings import EngineSettings
     from fusion.source import BundleSource
     from fusion.task import FusionTask, Reference, Role, TaskState
+    from fusion.telemetry import UsageTelemetry, usage_telemetry
     from fusion.trace import Stage, StageRecord, Trace
     from fusion.usage import Spent, Usage
 
@@ -233,6 +234,7 @@ _HOMES = {
     "result": ("FusionResult", "IdentitySimilarity", "PictureReport"),
     "settings": ("EngineSettings",),
     "task": ("FusionTask", "Reference", "Role", "TaskState"),
+    "telemetry": ("UsageTelemetry", "usage_telemetry"),
     "trace": ("Stage", "StageRecord", "Trace"),
     "usage": ("Spent", "Usage"),
 }
@@ -322,6 +324,7 @@ __all__ = [
     "Unit",
     "Unsupported",
     "Usage",
+    "UsageTelemetry",
     "Verdict",
     "account_of",
     "budget_of",
@@ -344,6 +347,7 @@ __all__ = [
     "soft_mask",
     "sums_of",
     "try_memory_mode",
+    "usage_telemetry",
     "verify_chain",
 ]
 

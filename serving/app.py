@@ -18,7 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import compile_path
 
-from fusion import Account, Engine, EngineSettings, free_prices, load_prices
+from fusion import (
+    Account,
+    Engine,
+    EngineSettings,
+    UsageTelemetry,
+    free_prices,
+    load_prices,
+    usage_telemetry,
+)
 from models import open_bundle
 from serving import routes_images, routes_portraits, routes_service, routes_usage
 from serving.books import Books
@@ -84,6 +92,7 @@ class Server:
     runner: JobRunner
     registry: Registry
     metrics: Metrics
+    telemetry: UsageTelemetry | None
     settings: ServerSettings
 
     def drain(self) -> None:
@@ -128,8 +137,12 @@ def make_server(
         metrics.job_ended(job.packet, seconds)
         desk.ended(time.time())
 
+    telemetry = usage_telemetry(engine.name)
+
     def settled(account: Account) -> None:
         metrics.settled(account)
+        if telemetry is not None:
+            telemetry.settled(account)
 
     runner = JobRunner(
         engine,
@@ -168,7 +181,18 @@ def make_server(
         },
     )
     server = Server(
-        app, engine, database, books, keys, store, desk, runner, registry, metrics, settings
+        app,
+        engine,
+        database,
+        books,
+        keys,
+        store,
+        desk,
+        runner,
+        registry,
+        metrics,
+        telemetry,
+        settings,
     )
     app.state.server = server
     app.state.context = Context(desk, database, settings, metrics, model)
@@ -218,6 +242,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await to_thread.run_sync(server.drain)
         await to_thread.run_sync(server.registry.sign_out)
         server.database.close()
+        if server.telemetry is not None:
+            await to_thread.run_sync(server.telemetry.close)
 
 
 async def _load(server: Server) -> None:
