@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,7 +34,8 @@ class FastArm(BaseModel):
 class ArmSettings(BaseModel):
     """Everything an arm can be told; what is left out is as a user gets it.
 
-    The engine: bundle, device, precision, backend; cache: whether it remembers prompts, faces, keys
+    The engine: bundle, device, precision, backend, memory (low, normal, high); lora: files and how
+    strongly each is merged; cache: whether it remembers prompts, faces, keys
     and values; adaptive_layout: whether the order of a prompt follows the traffic; largest_batch;
     fast. The words: "optimised" gives the attributes to the prompt optimiser, "sentence" gives it
     the wish as a person would write it, "verbatim" draws from that sentence as it is; leave_out:
@@ -47,6 +49,8 @@ class ArmSettings(BaseModel):
     device: str = "auto"
     precision: str = "auto"
     backend: str = "auto"
+    memory: Literal["low", "normal", "high"] = "normal"
+    lora: Mapping[str, float] = {}
     cache: bool = True
     adaptive_layout: bool = False
     largest_batch: Count | None = None
@@ -79,9 +83,10 @@ class ArmSettings(BaseModel):
 def engine_of(settings: ArmSettings, bundle: str, at_once: int) -> Engine:
     """An engine as the arm has it. bundle: where the arm names none; at_once: requests to queue.
 
-    Raises what Engine.load raises.
+    Raises what Engine.load raises, and AdapterRejected.
     """
     from fusion import Engine, EngineSettings, FastSettings, PressureSettings, PromptSettings
+    from models import AdapterStack, read_lora
 
     held = EngineSettings()
     engine_settings = replace(
@@ -99,13 +104,23 @@ def engine_of(settings: ArmSettings, bundle: str, at_once: int) -> Engine:
         fast=FastSettings(**settings.fast.model_dump(exclude_none=True)),
         pressure=PressureSettings(memory=None),  # an arm gets what it asks for, or fails
     )
-    return Engine.load(
+    read = [(file, read_lora(Path(file)), scale) for file, scale in settings.lora.items()]
+    engine = Engine.load(
         settings.bundle or bundle,
         device=settings.device,
         precision=settings.precision,
         backend=settings.backend,
         settings=engine_settings,
+        memory=settings.memory,
     )
+
+    def merge(stack: AdapterStack) -> None:
+        for file, weights, scale in read:
+            stack.add(weights, file, scale)
+
+    if read:
+        engine.adapt(merge)
+    return engine
 
 
 def request_of(settings: ArmSettings, case: SuiteCase, words_only: bool = False) -> FusionRequest:

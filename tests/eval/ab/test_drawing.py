@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from eval.ab.arms import ArmSettings, request_of
+from eval.ab.arms import ArmSettings, engine_of, request_of
 from eval.ab.cases import CasePictures, Cases, SuiteCase, cases_of
 from eval.ab.config import parse_config
 from eval.ab.drawing import Studio, blocks_of, draw_block, turn_of
 from eval.ab.journal import Header, Journal
 from eval.ab.suite import read_suite
-from fusion import InvalidRequest
+from fusion import FusionRequest, InvalidRequest
 from models import BundleNotFound
 
 
@@ -128,3 +130,21 @@ def test_the_same_case_in_two_engines_is_the_same_picture(
             assert np.abs(pair[0] - pair[1]).max() <= 1
             assert journal.drawn[number, "b"].costs["positions_reused"] == 0
     studio.close()
+
+
+def test_an_arm_has_its_memory_mode_and_its_lora(tiny_bundle: Path, tmp_path: Path) -> None:
+    file = tmp_path / "style.safetensors"
+    layer = "unet.conv_in"
+    save_file(
+        {
+            f"{layer}.lora_A.weight": torch.ones(1, 4, 3, 3),
+            f"{layer}.lora_B.weight": torch.ones(16, 1, 1, 1),
+        },
+        file,
+    )
+    arm = ArmSettings(memory="low", lora={str(file): 0.5})
+    with engine_of(arm, str(tiny_bundle), 1) as engine:
+        (applied,) = [one for one in engine.adapters if not one.is_identity]
+        result = engine.fuse(FusionRequest(steps=1))
+    assert applied.scale == 0.5
+    assert any("memory low" in said for said in result.trace.decisions)
