@@ -101,7 +101,10 @@ class Bookkeeper:
     def refused(self, task: FusionTask) -> None:
         """It was not taken after all."""
         if self._ledger is not None:
-            self._ledger.settle(task.id, (), Ending.RELEASED)
+            try:
+                self._ledger.settle(task.id, (), Ending.RELEASED)
+            except Exception:  # why it was not taken is the news
+                _log.exception("request %s could not be released", task.id)
 
     def done(self, result: FusionResult) -> FusionResult:
         """A request has its result, which is given with its account."""

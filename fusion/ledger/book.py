@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, select
 
 from fusion.ledger.accounts import Account, BookedLine, Ending, Opening
 from fusion.ledger.budgets import check_budget, keep_totals
@@ -16,7 +16,17 @@ from fusion.ledger.errors import AlreadyReserved, LedgerError, QuantityRejected,
 from fusion.ledger.items import ITEMS, Quantity, checked
 from fusion.ledger.money import LARGEST, priced
 from fusion.ledger.prices import PriceTable, read_prices
-from fusion.ledger.schema import head, lines, prices, requests
+from fusion.ledger.schema import lines, longest, requests
+from fusion.ledger.statements import (
+    ADD_LINES,
+    ADD_PRICES,
+    ADD_REQUEST,
+    KNOWN,
+    LINES,
+    MOVE_HEAD,
+    PRICES,
+    newest,
+)
 
 RESERVED: Final = "reserved"  # a request's first line; its quantity is what it may cost
 _FACTS: Final = (
@@ -41,26 +51,33 @@ class Book:
         self._now = now
 
     def reserve(
-        self, connection: Connection, openings: Sequence[Opening], held: bool = True
+        self,
+        connection: Connection,
+        openings: Sequence[Opening],
+        held: bool = True,
+        at: int | None = None,
     ) -> None:
         """Open requests, all or none. held: to the keys' budgets; what was drawn already is not.
+        at: when, in microseconds since the epoch; now without.
 
-        Raises AlreadyReserved, BudgetExceeded, CurrencyMismatch.
+        Raises AlreadyReserved, BudgetExceeded, CurrencyMismatch, QuantityRejected, and LedgerError
+        for what is too long to be written.
         """
-        at = self._microseconds()
-        before = _head(connection)  # from here on nobody else writes
+        at = self.microseconds() if at is None else at
+        before = newest(connection)  # from here on nobody else writes
+        table, currency = self.prices.sha256, self.prices.currency
         for opening in openings:
             expected = sum(self.prices.cost(*one) for one in checked(opening.expected))
-            if held:
-                check_budget(connection, opening.key, self.prices.currency, expected, at)
-            number = self._opened(connection, opening, at)
+            if expected > LARGEST:
+                raise QuantityRejected(f"request {opening.id} may cost more than can be written")
             said = _columns(opening)
-            note = facts_digest([*(said[name] for name in _FACTS), self.prices.sha256.hex(), at])
-            keep_totals(connection, opening.key, self.prices.currency, at, reserved=expected)
-            before = self._write(
-                connection, before, opening.id, number, at,
-                [(RESERVED, 0, expected, 0, 1, 0, note)], self.prices.sha256,
-            )  # fmt: skip
+            if held:
+                check_budget(connection, opening.key, currency, expected, at)
+            keep_totals(connection, opening.key, currency, at, reserved=expected)
+            number = self._opened(connection, said, at)
+            note = facts_digest([*(said[name] for name in _FACTS), table.hex(), at])
+            row = (RESERVED, 0, expected, 0, 1, 0, note)
+            before = self._write(connection, before, opening.id, number, at, [row], table)
 
     def settle(
         self,
@@ -74,10 +91,10 @@ class Book:
 
         Raises RequestUnknown, QuantityRejected.
         """
-        used, at = checked(quantities), self._microseconds()
-        before = _head(connection)
-        found = _find(connection, request_id)
-        account = _account(connection, found)
+        used, at = checked(quantities), self.microseconds()
+        before = newest(connection)
+        found = _found(connection, request_id)
+        account = found.account
         if account.ending is not None:
             return account
         table = self._table(connection, found.prices)
@@ -85,7 +102,7 @@ class Book:
         rows, total = [], 0
         for name, amount in used:
             price = table.price(name)
-            cost = table.cost(name, amount) if bills else 0
+            cost = priced(amount, *price) if bills else 0
             total += cost
             rows.append((name, 0, amount, price.amount, price.per, cost, ""))
         if total > LARGEST:
@@ -104,51 +121,50 @@ class Book:
         difference: what is to be added; negative takes away, never to below 0.
         Raises RequestUnknown, QuantityRejected, LedgerError where it is not settled.
         """
-        before = _head(connection)
-        found = _find(connection, request_id)
-        account = _account(connection, found)
+        before = newest(connection)
+        found = _found(connection, request_id)
+        account = found.account
         if account.ending is None:
             raise LedgerError(f"request {request_id} is not settled yet: nothing to correct")
         if item not in ITEMS:
             raise QuantityRejected(f"{item!r} is not counted; known are {', '.join(ITEMS)}")
-        if not reason.strip() or len(reason) > 255:
+        if not reason.strip() or len(reason) > longest(lines.c.note):
             raise LedgerError("a correction needs a reason, of at most 255 letters")
-        if not difference or not 0 <= account.quantity(item) + difference <= LARGEST:
+        there = [line for line in account.lines if line.item == item]
+        quantity = account.quantity(item) + difference
+        if not difference or not 0 <= quantity <= LARGEST:
             raise QuantityRejected(
                 f"{item} of {request_id} is {account.quantity(item)}: {difference:+d} is no "
                 "correction of it"
             )
-        table, at = self._table(connection, found.prices), self._microseconds()
+        table, at = self._table(connection, found.prices), self.microseconds()
         price = table.price(item)
-        bills = account.ending is Ending.DONE or table.bill_unfinished
         cost = 0
-        if bills:  # so that the sum is what the corrected quantity costs, to the last unit
-            after = priced(account.quantity(item) + difference, price.amount, price.per)
-            cost = after - sum(line.cost for line in account.lines if line.item == item)
-        correction = 1 + max(
-            (line.correction for line in account.lines if line.item == item), default=0
-        )
+        if account.ending is Ending.DONE or table.bill_unfinished:
+            # so that the sum is what the corrected quantity costs, to the last unit
+            cost = priced(quantity, *price) - sum(line.cost for line in there)
+        if account.cost + cost > LARGEST:
+            raise QuantityRejected(f"request {request_id} would cost more than can be written")
+        correction = 1 + max((line.correction for line in there), default=0)
         keep_totals(connection, found.key, table.currency, found.at, spent=cost)
-        row = (item, correction, difference, price.amount, price.per, cost, reason)
+        row = (item, correction, difference, *price, cost, reason)
         self._write(connection, before, request_id, found.number, at, [row], found.prices)
         return _with(account, [row], account.ending)
 
-    def _opened(self, connection: Connection, opening: Opening, at: int) -> int:
-        known = select(requests.c.number).where(requests.c.id == opening.id)
-        if connection.execute(known).first() is not None:
-            raise AlreadyReserved(f"request {opening.id} is in the ledger already")
-        sha = self.prices.sha256
-        if (
-            connection.execute(select(prices.c.sha256).where(prices.c.sha256 == sha)).first()
-            is None
-        ):
-            connection.execute(
-                insert(prices).values(
-                    sha256=sha, name=self.prices.name, currency=self.prices.currency,
-                    text=self.prices.text, added=at,
-                )
-            )  # fmt: skip
-        made = connection.execute(insert(requests).values(**_columns(opening), prices=sha, at=at))
+    def microseconds(self) -> int:
+        """Now, since the epoch."""
+        return int(self._now() * 1e6)
+
+    def _opened(self, connection: Connection, said: dict[str, str], at: int) -> int:
+        """Write what is said of a request; its number."""
+        table, sha = self.prices, self.prices.sha256
+        known, stored = connection.execute(KNOWN, {"id": said["id"], "sha": sha}).one()
+        if known is not None:
+            raise AlreadyReserved(f"request {said['id']} is in the ledger already")
+        if stored is None:
+            written = {"name": table.name, "currency": table.currency, "text": table.text}
+            connection.execute(ADD_PRICES, {"sha256": sha, "added": at} | written)
+        made = connection.execute(ADD_REQUEST, said | {"prices": sha, "at": at})
         key: Any = made.inserted_primary_key
         return int(key[0])
 
@@ -172,24 +188,26 @@ class Book:
             )
             chained = link.hash(chained)
             written.append(vars(link) | {"request": number, "hash": chained})
-        connection.execute(insert(lines), written)
-        connection.execute(update(head).values(sequence=sequence, hash=chained))
+        connection.execute(ADD_LINES, written)
+        connection.execute(MOVE_HEAD, {"sequence": sequence, "hash": chained})
         return sequence, chained
 
     def _table(self, connection: Connection, sha: bytes) -> PriceTable:
         """The table that a request was opened with, whatever is in force now."""
         if sha == self.prices.sha256:
             return self.prices
-        found = connection.execute(select(prices.c.text).where(prices.c.sha256 == sha)).scalar_one()
-        return read_prices(found)
-
-    def _microseconds(self) -> int:
-        return int(self._now() * 1e6)
+        return read_prices(connection.execute(PRICES, {"sha": sha}).scalar_one())
 
 
 def account_of(connection: Connection, request_id: str) -> Account:
     """What the book says of a request. Raises RequestUnknown."""
-    return _account(connection, _find(connection, request_id))
+    return _found(connection, request_id).account
+
+
+def is_known(connection: Connection, request_id: str) -> bool:
+    """Whether the book has a request."""
+    number, _ = connection.execute(KNOWN, {"id": request_id, "sha": b""}).one()
+    return number is not None
 
 
 class LeftOpen(NamedTuple):
@@ -223,29 +241,36 @@ def facts_of(row: Row[Any]) -> list[object]:
 
 
 def _columns(opening: Opening) -> dict[str, str]:
-    return {
-        "id": opening.id,
-        "tenant": opening.tenant,
-        "key": opening.key,
-        "source": opening.source,
-        "kind": opening.kind,
-        "bundle": opening.bundle,
-        "bundle_digest": opening.bundle_digest,
-        "template": " ".join(sorted(opening.template))[:512],
-        "owner": opening.owner,
-    }
+    """What is written of a request. Raises LedgerError: what others named it by is too long."""
+    for name in ("id", "tenant", "key"):
+        most = longest(requests.c[name])
+        if len(getattr(opening, name)) > most:
+            raise LedgerError(f"the request's {name} is longer than {most} letters: shorten it")
+    said = {name: getattr(opening, name) for name in _FACTS if name != "template"}
+    said["template"] = " ".join(sorted(opening.template))
+    return {name: value[: longest(requests.c[name])] for name, value in said.items()}
 
 
-def _head(connection: Connection) -> tuple[int, bytes]:
-    row = connection.execute(select(head.c.sequence, head.c.hash).with_for_update()).one()
-    return int(row.sequence), bytes(row.hash)
+class _Found(NamedTuple):
+    """A request as it is in the book. prices: the table's sha256; at: when it was reserved."""
+
+    account: Account
+    number: int
+    key: str
+    prices: bytes
+    at: int
 
 
-def _find(connection: Connection, request_id: str) -> Row[Any]:
-    row = connection.execute(select(requests).where(requests.c.id == request_id)).first()
-    if row is None:
+def _found(connection: Connection, request_id: str) -> _Found:
+    rows = connection.execute(LINES, {"id": request_id}).all()
+    if not rows:
         raise RequestUnknown(f"the ledger has no request {request_id}")
-    return row
+    first = rows[0]
+    ending = next((Ending(row.note) for row in rows if row.item == SETTLED), None)
+    booked = tuple(BookedLine(row.item, row.correction, row.quantity, row.cost) for row in rows)
+    sha = bytes(first.prices)
+    account = Account(request_id, ending, first.currency, sha.hex(), booked)
+    return _Found(account, first.number, first.key, sha, first.at)
 
 
 def _with(account: Account, rows: Sequence[_Row], ending: Ending | None) -> Account:
@@ -254,17 +279,3 @@ def _with(account: Account, rows: Sequence[_Row], ending: Ending | None) -> Acco
         BookedLine(item, number, quantity, cost) for item, number, quantity, _, _, cost, _ in rows
     )
     return replace(account, ending=ending, lines=(*account.lines, *more))
-
-
-def _account(connection: Connection, found: Row[Any]) -> Account:
-    rows = connection.execute(
-        select(lines.c.item, lines.c.correction, lines.c.quantity, lines.c.cost, lines.c.note)
-        .where(lines.c.request == found.number)
-        .order_by(lines.c.sequence)
-    ).all()
-    ending = next((Ending(row.note) for row in rows if row.item == SETTLED), None)
-    currency = connection.execute(
-        select(prices.c.currency).where(prices.c.sha256 == found.prices)
-    ).scalar_one()
-    booked = tuple(BookedLine(row.item, row.correction, row.quantity, row.cost) for row in rows)
-    return Account(found.id, ending, currency, found.prices.hex(), booked)

@@ -6,11 +6,20 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, insert
 
-from fusion.ledger.errors import BudgetExceeded, CurrencyMismatch, QuantityRejected
+from fusion.ledger.errors import BudgetExceeded, CurrencyMismatch, LedgerError, QuantityRejected
 from fusion.ledger.money import LARGEST, checked_currency, decimal_of
-from fusion.ledger.schema import budgets, totals
+from fusion.ledger.schema import budgets, longest
+from fusion.ledger.statements import (
+    ADD_TOTAL,
+    BUDGET,
+    BUDGET_NUMBER,
+    SET_TOTAL,
+    TOTAL,
+    TOTALS,
+    newest,
+)
 
 Period = Literal["month", "ever"]
 PERIODS: Final[tuple[Period, ...]] = ("month", "ever")
@@ -38,15 +47,19 @@ def set_budget(
 ) -> None:
     """Give a key a budget from now on; None takes it away.
 
-    Raises QuantityRejected, PriceRejected.
+    Raises QuantityRejected, PriceRejected, LedgerError.
     """
     if amount is not None and not 0 <= amount <= LARGEST:
-        raise QuantityRejected(f"a budget of {decimal_of(amount)}: give 0 or more")
-    number = select(func.coalesce(func.max(budgets.c.number), 0)).where(budgets.c.key == key)
+        raise QuantityRejected(f"a budget of {decimal_of(amount)}: give 0 to {decimal_of(LARGEST)}")
+    if period not in PERIODS:
+        raise LedgerError(f"a budget for {period!r}: give {' or '.join(PERIODS)}")
+    if len(key) > longest(budgets.c.key):
+        raise LedgerError(f"the key is longer than {longest(budgets.c.key)} letters")
+    newest(connection)  # others that set it wait
     connection.execute(
         insert(budgets).values(
             key=key,
-            number=connection.execute(number).scalar_one() + 1,
+            number=connection.execute(BUDGET_NUMBER, {"of": key}).scalar_one() + 1,
             amount=amount,
             currency=checked_currency(currency),
             period=period,
@@ -57,18 +70,17 @@ def set_budget(
 
 def budget_of(connection: Connection, key: str, at: int | None = None) -> Budget | None:
     """The key's budget and how it stands. at: microseconds since the epoch, now without."""
-    query = select(budgets).where(budgets.c.key == key).order_by(budgets.c.number.desc()).limit(1)
-    row: Row[Any] | None = connection.execute(query).first()
+    row: Row[Any] | None = connection.execute(BUDGET, {"of": key}).first()
     if row is None or row.amount is None:
         return None
-    sums = select(
-        func.coalesce(func.sum(totals.c.spent), 0), func.coalesce(func.sum(totals.c.reserved), 0)
-    ).where(totals.c.key == key, totals.c.currency == row.currency)
-    if row.period == "month":
-        sums = sums.where(totals.c.month == month_of(int(time.time() * 1e6) if at is None else at))
-    spent, reserved = connection.execute(sums).one()
-    period = cast(Period, row.period)
-    return Budget(key, row.amount, row.currency, period, int(spent), int(reserved))
+    month = month_of(int(time.time() * 1e6) if at is None else at)
+    sums = [
+        one
+        for one in connection.execute(TOTALS, {"of": key, "in_": row.currency})
+        if row.period == "ever" or one.month == month
+    ]
+    spent, reserved = sum(one.spent for one in sums), sum(one.reserved for one in sums)
+    return Budget(key, row.amount, row.currency, cast(Period, row.period), spent, reserved)
 
 
 def check_budget(connection: Connection, key: str, currency: str, expected: int, at: int) -> None:
@@ -92,16 +104,25 @@ def check_budget(connection: Connection, key: str, currency: str, expected: int,
 def keep_totals(
     connection: Connection, key: str, currency: str, at: int, reserved: int = 0, spent: int = 0
 ) -> None:
-    """Add to a key's sums. at: of the reservation, which says in which month it counts."""
-    month = month_of(at)
-    more = (
-        update(totals)
-        .where(totals.c.key == key, totals.c.currency == currency, totals.c.month == month)
-        .values(spent=totals.c.spent + spent, reserved=totals.c.reserved + reserved)
-    )
-    if not connection.execute(more).rowcount:
-        first = {"key": key, "currency": currency, "month": month}
-        connection.execute(insert(totals).values(**first, spent=spent, reserved=reserved))
+    """Add to a key's sums, for who has the newest line. at: of the reservation, which says in which
+    month it counts. Raises QuantityRejected.
+    """
+    place = {"of": key, "in_": currency, "when": month_of(at)}
+    row = connection.execute(TOTAL, place).first()
+    sums = {
+        "spent": (row.spent if row else 0) + spent,
+        "reserved": (row.reserved if row else 0) + reserved,
+    }
+    if max(sums.values()) > LARGEST:
+        raise QuantityRejected(
+            f"key {key or '(none)'} would come to more than {decimal_of(LARGEST)} {currency} in "
+            f"{place['when']}, which cannot be written: give prices in a larger unit"
+        )
+    if row is None:
+        first = {"key": key, "currency": currency, "month": place["when"]}
+        connection.execute(ADD_TOTAL, first | sums)
+    else:
+        connection.execute(SET_TOTAL, place | sums)
 
 
 def month_of(at: int) -> str:

@@ -6,6 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Link:
 
 def as_json(values: Sequence[object]) -> bytes:
     """A list in the one way it is hashed."""
-    return json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode()
+    return _ENCODER.encode(values).encode()
 
 
 def facts_digest(facts: Sequence[object]) -> str:

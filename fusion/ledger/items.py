@@ -113,8 +113,8 @@ def checked(quantities: Iterable[Quantity]) -> tuple[Quantity, ...]:
     for name, amount in quantities:
         if name not in ITEMS:
             raise QuantityRejected(f"{name!r} is not counted; known are {', '.join(ITEMS)}")
-        if not 0 <= amount <= LARGEST:
-            raise QuantityRejected(f"{amount} of {name}: a quantity is 0 to {LARGEST}")
+        if not isinstance(amount, int) or not 0 <= amount <= LARGEST:
+            raise QuantityRejected(f"{amount} of {name}: a quantity is whole, 0 to {LARGEST}")
         if name in seen:
             raise QuantityRejected(f"{name} is given twice")
         seen.add(name)

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
-from fusion.database import Database
+from fusion.database import Database, DatabaseUnusable
 from fusion.ledger.accounts import Account, Ending, Opening
-from fusion.ledger.book import Book, account_of, left_open
-from fusion.ledger.errors import AlreadyReserved, LedgerUnavailable
-from fusion.ledger.items import Quantity
-from fusion.ledger.late import LateEntries, LateEntry
+from fusion.ledger.book import Book, account_of, is_known, left_open
+from fusion.ledger.errors import LedgerError, LedgerUnavailable
+from fusion.ledger.items import Quantity, checked
+from fusion.ledger.late import LateEntries, LateEntry, Unreserved
 from fusion.ledger.owner import is_gone, this_process
-from fusion.ledger.prices import PriceTable, free_prices
+from fusion.ledger.prices import PriceTable, free_prices, read_prices
 from fusion.ledger.schema import LEDGER_SCHEMA
 from fusion.ledger.verify import Verdict, verify_chain
 
@@ -50,7 +50,7 @@ class Ledger:
     """Books requests, each in two short transactions. Safe to share between threads and processes.
 
     Where the database cannot be written, `on_fault` says what becomes of a request: "deliver" draws
-    it, and what it took is kept in a file beside the ledger and booked as soon as that is possible;
+    it, and what it took is kept in a folder beside the ledger and booked as soon as that can be;
     "refuse" does not draw it. Without a ledger to look at, no budget is held.
     """
 
@@ -74,6 +74,8 @@ class Ledger:
         url = ledger_url(where)
         self.prices = prices or free_prices()
         self._database = Database(url, busy_milliseconds, flushed=False)
+        if self._database.backend == "sqlite" and self._database.file in (None, "", ":memory:"):
+            raise DatabaseUnusable(f"{url} is no place for a ledger: name a file")
         if self._database.file:
             with_parents = Path(self._database.file).parent
             try:
@@ -81,11 +83,10 @@ class Ledger:
             except OSError as error:
                 log.debug("%s cannot be made: %s", with_parents, error)  # opening says it better
         self._database.prepare(LEDGER_SCHEMA)
-        self._book = Book(self.prices, now)
-        self._owner = this_process()
+        self._book, self._now = Book(self.prices, now), now
         self._source, self._on_fault = source, on_fault
         self._late = LateEntries(_beside(self._database.file, url))
-        self._unreserved: dict[str, Opening] = {}
+        self._unreserved: dict[str, Unreserved] = {}
         self._lock = threading.Lock()
         self.recover()
 
@@ -98,8 +99,9 @@ class Ledger:
         """Open requests, all or none. Raises BudgetExceeded, AlreadyReserved, CurrencyMismatch,
         and LedgerUnavailable where it cannot be written and `on_fault` is "refuse".
         """
+        at, owner = self._book.microseconds(), this_process()
         ours = [
-            replace(one, owner=one.owner or self._owner, source=one.source or self._source)
+            replace(one, owner=one.owner or owner, source=one.source or self._source)
             for one in openings
         ]
         try:
@@ -111,7 +113,9 @@ class Ledger:
                 raise self._unavailable(error) from error
             log.warning("%s; drawn all the same, and booked later", self._unavailable(error))
             with self._lock:
-                self._unreserved |= {one.id: one for one in ours}
+                self._unreserved |= {
+                    one.id: Unreserved(opening=one, at=at, prices=self.prices.text) for one in ours
+                }
 
     def settle(
         self, request_id: str, quantities: Sequence[Quantity], ending: Ending = Ending.DONE
@@ -122,14 +126,17 @@ class Ledger:
         Raises RequestUnknown, QuantityRejected.
         """
         with self._lock:
-            opening = self._unreserved.pop(request_id, None)
+            unreserved = self._unreserved.pop(request_id, None)
         entry = LateEntry(
-            id=request_id, opening=opening, quantities=tuple(quantities), ending=ending
+            id=request_id,
+            unreserved=unreserved,
+            quantities=checked(quantities),
+            ending=ending,
         )
         try:
             return self._settled(entry)
         except SQLAlchemyError as error:
-            log.warning("%s; kept in %s", self._unavailable(error), self._late.file)
+            log.warning("%s; kept in %s", self._unavailable(error), self._late.folder)
             self._late.keep(entry)
             return None
 
@@ -140,17 +147,22 @@ class Ledger:
         """
         if not self._late.waiting:
             return 0
-        return self._late.write(self._settled_late)
+        return self._late.write(self._settled)
 
     def recover(self) -> int:
         """Release what processes of this machine have left open that are no more; how many."""
         try:
-            self.write_late()
+            with self._database.reading() as connection:
+                gone = [row.id for row in left_open(connection) if is_gone(row.owner)]
+            self.write_late()  # after who is gone was seen: they leave no more of these
+            if not gone:
+                return 0
             with self._database.writing() as connection:
-                left = [row for row in left_open(connection) if is_gone(row.owner)]
-                for row in left:
-                    self._book.settle(connection, row.id, (), Ending.RELEASED)
-                return len(left)
+                found = [
+                    self._book.settle(connection, request_id, (), Ending.RELEASED)
+                    for request_id in gone
+                ]
+            return sum(one.ending is Ending.RELEASED for one in found)  # not what was booked late
         except SQLAlchemyError as error:
             log.warning("%s", self._unavailable(error))
             return 0
@@ -176,7 +188,7 @@ class Ledger:
         try:
             with self._database.reading() as connection:
                 yield connection
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             raise self._unavailable(error) from error
 
     def close(self) -> None:
@@ -184,7 +196,7 @@ class Ledger:
         try:
             self.write_late()
         except SQLAlchemyError as error:
-            log.warning("%s; %s is booked by the next", self._unavailable(error), self._late.file)
+            log.warning("%s; %s is booked by the next", self._unavailable(error), self._late.folder)
         self._database.close()
 
     def __enter__(self) -> Ledger:
@@ -202,17 +214,16 @@ class Ledger:
             raise self._unavailable(error) from error
 
     def _settled(self, entry: LateEntry) -> Account:
-        with self._database.writing() as connection:
-            if entry.opening is not None:
-                self._book.reserve(connection, [entry.opening], held=False)
-            return self._book.settle(connection, entry.id, entry.quantities, entry.ending)
-
-    def _settled_late(self, entry: LateEntry) -> None:
+        late = entry.unreserved
         try:
-            self._settled(entry)
-        except AlreadyReserved:  # a process died between booking it and forgetting it
             with self._database.writing() as connection:
-                self._book.settle(connection, entry.id, entry.quantities, entry.ending)
+                # It may be there in spite of the error: a connection was lost over the answer.
+                if late is not None and not is_known(connection, entry.id):
+                    book = Book(read_prices(late.prices), self._now)
+                    book.reserve(connection, [late.opening], held=False, at=late.at)
+                return self._book.settle(connection, entry.id, entry.quantities, entry.ending)
+        except DataError as error:  # waiting would not help
+            raise LedgerError(f"request {entry.id} cannot be written: {error.orig}") from error
 
     def _unavailable(self, error: Exception) -> LedgerUnavailable:
         reason = str(getattr(error, "orig", None) or error).split("\n")[0]
@@ -225,6 +236,6 @@ class Ledger:
 
 def _beside(file: str | None, url: str) -> Path:
     """Where late entries wait."""
-    if file and file != ":memory:":
-        return Path(f"{file}.late")
+    if file:
+        return Path(f"{file}.late").absolute()
     return Path(tempfile.gettempdir()) / f"limner-{sha256(url.encode()).hexdigest()[:16]}.late"

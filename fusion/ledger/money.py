@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Final
 
 from fusion.ledger.errors import PriceRejected
@@ -17,10 +18,13 @@ _CODE: Final = re.compile(r"[A-Z]{3}")
 def nano(amount: str) -> int:
     """A decimal amount in nano-units. Raises PriceRejected: not a number, too fine, too large."""
     try:
-        scaled = Decimal(amount) * NANO
+        given = Decimal(amount)
+        if given.is_finite() and not -60 < int(given.as_tuple().exponent) <= given.adjusted() < 20:
+            raise PriceRejected(f"{amount[:40]} is too fine or too large to be counted")
+        scaled = Fraction(given) * NANO  # exact, whatever its digits
         whole = int(scaled)
     except (InvalidOperation, ValueError, OverflowError) as error:
-        raise PriceRejected(f"{amount!r} is no amount: write one such as 0.0025") from error
+        raise PriceRejected(f"{amount[:40]!r} is no amount: write one such as 0.0025") from error
     if whole != scaled:
         raise PriceRejected(f"{amount} has more than nine decimals: give a price per more units")
     if abs(whole) > LARGEST:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import cache
 from typing import Final
 
 import psutil
@@ -12,9 +13,8 @@ _SIGN: Final = "process"
 
 
 def this_process() -> str:
-    """A name that no other process has, on any machine."""
-    created = int(psutil.Process().create_time() * 1000)
-    return f"{_SIGN} {os.getpid()} {created} {_place()}"[:128]
+    """A name that no other process has, on any machine; a process forked off has its own."""
+    return _named(os.getpid())
 
 
 def is_gone(owner: str) -> bool:
@@ -29,6 +29,12 @@ def is_gone(owner: str) -> bool:
     except (psutil.AccessDenied, ValueError):
         return False
     return abs(int(created * 1000) - int(parts[2])) > 1000
+
+
+@cache
+def _named(process: int) -> str:
+    created = int(psutil.Process(process).create_time() * 1000)
+    return f"{_SIGN} {process} {created} {_place()}"
 
 
 def _place() -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fusion.ledger.errors import PriceRejected
 from fusion.ledger.items import CPU, ITEMS, TIME, Unit
-from fusion.ledger.money import NANO, NO_CURRENCY, checked_currency, nano, priced
+from fusion.ledger.money import LARGEST, NANO, NO_CURRENCY, checked_currency, nano, priced
 
 _PER: Final = {"second": NANO, "minute": 60 * NANO, "hour": 3600 * NANO, "gibibyte": 1 << 30}
 ALL_STAGES: Final = "*"  # "time.*": every stage's time
@@ -23,7 +24,7 @@ class _Row(BaseModel):
 
     item: str
     amount: str
-    per: Annotated[int, Field(ge=1)] | str = 1
+    per: Annotated[int, Field(ge=1, le=LARGEST)] | str = 1
 
 
 class _Written(BaseModel):
@@ -35,8 +36,7 @@ class _Written(BaseModel):
     price: tuple[_Row, ...] = ()
 
 
-@dataclass(frozen=True)
-class Price:
+class Price(NamedTuple):
     """nano-units of the currency for so many of a quantity's units."""
 
     amount: int
@@ -56,7 +56,7 @@ class PriceTable:
     text: str
     prices: dict[str, Price] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def sha256(self) -> bytes:
         """Of the text."""
         return sha256(self.text.encode()).digest()

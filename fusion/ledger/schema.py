@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     String,
     Table,
@@ -118,6 +119,12 @@ totals = Table(  # sums of the lines, so that a budget is looked up at once; `ve
     Column("reserved", BigInteger, nullable=False),
 )
 
+
+def longest(column: Column[str]) -> int:
+    """How many letters a column takes; SQLite would take more, PostgreSQL none of them."""
+    return int(getattr(column.type, "length", 0))
+
+
 _APPEND_ONLY: Final = (prices, requests, lines, budgets)
 _SAID: Final = "the ledger is append-only: write a correction"
 
@@ -127,12 +134,9 @@ def _made(connection: Connection, backend: str) -> None:
     if backend == "sqlite":
         for table in _APPEND_ONLY:
             for what in ("UPDATE", "DELETE"):
-                connection.execute(
-                    text(
-                        f"CREATE TRIGGER {table.name}_no_{what.lower()} BEFORE {what} ON "
-                        f"{table.name} BEGIN SELECT RAISE(ABORT, '{_SAID}'); END"
-                    )
-                )
+                _refused(connection, table, what, "")
+            # REPLACE would delete a row, and no trigger would be told of that.
+            _refused(connection, table, "INSERT", f"WHEN {_is_there(table)}")
         return
     connection.execute(
         text(
@@ -149,6 +153,32 @@ def _made(connection: Connection, backend: str) -> None:
                     f"FOR EACH {each} EXECUTE FUNCTION limner_ledger_append_only()"
                 )
             )
+
+
+def _refused(connection: Connection, table: Table, what: str, when: str) -> None:
+    """A trigger of SQLite."""
+    name = f"{table.name}_no_{what.lower()}"
+    connection.execute(
+        text(
+            f"CREATE TRIGGER {name} BEFORE {what} ON {table.name} {when} "
+            f"BEGIN SELECT RAISE(ABORT, '{_SAID}'); END"
+        )
+    )
+
+
+def _is_there(table: Table) -> str:
+    """Whether a new row of SQLite would take the place of another."""
+    unique = [
+        [column.name for column in one.columns]
+        for one in table.constraints
+        if isinstance(one, PrimaryKeyConstraint | UniqueConstraint) and len(one.columns)
+    ]
+    return " OR ".join(
+        f"EXISTS (SELECT 1 FROM {table.name} WHERE "
+        + " AND ".join(f'"{name}" = NEW."{name}"' for name in names)
+        + ")"
+        for names in unique
+    )
 
 
 LEDGER_SCHEMA: Final = Schema(metadata, version, VERSION, _made)

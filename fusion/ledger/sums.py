@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -91,28 +92,26 @@ def sums_of(
 ) -> Sums:
     """Add up requests reserved from `since` on and before `until`, a tenant's or a key's or all.
 
-    since, until: with a time zone. Of one moment, where the connection is from `reading`.
+    connection: one to read with, which sees one moment. since, until: with a time zone.
     Raises LedgerError for an unknown dimension and a time without its zone.
     """
     asked = asked_for(by)
     chosen = _chosen(asked, Chosen(since, until, tenant, key))
-    found: dict[int, dict[str, _Added]] = {}
-    for query in (_untouched(connection, chosen), _corrected(connection, chosen)):
-        for first, item, *said in connection.execute(query):
-            mine, more = found.setdefault(first, {}), _read(*said)
-            mine[item] = _together(item, mine[item], more) if item in mine else more
-    ended: dict[int, list[tuple[str, int, int]]] = {}
-    for first, ending, count, *held in connection.execute(_endings(connection, chosen)):
-        ended.setdefault(first, []).append((ending, count, _whole(*held)))
     groups = _groups(connection, chosen, asked)
-    items = (
-        Sum(*groups[first], item, *found[first][item])
-        for first in groups
-        for item in ITEMS
-        if item in found.get(first, ())
-    )
-    counts = (Count(*groups[first], *one) for first in groups for one in ended[first])
-    return Sums(asked, tuple(items), tuple(counts))
+    items: dict[int, dict[str, Sum]] = {first: {} for first in groups}
+    for query in (_untouched(connection, chosen), _corrected(connection, chosen)):
+        for first, item, count, peak, high, low, cost_high, cost_low in connection.execute(query):
+            quantity = _whole(high, low) if peak is None else peak
+            mine, cost = items[first], _whole(cost_high, cost_low)
+            if item in mine:
+                mine[item] = _together(mine[item], quantity, cost, count)
+            else:
+                mine[item] = Sum(*groups[first], item, quantity, cost, count)
+    counts: dict[int, list[Count]] = {first: [] for first in groups}
+    for first, ending, count, high, low in connection.execute(_endings(connection, chosen)):
+        counts[first].append(Count(*groups[first], ending, count, _whole(high, low)))
+    in_order = (mine[item] for mine in items.values() for item in ITEMS if item in mine)
+    return Sums(asked, tuple(in_order), tuple(chain.from_iterable(counts.values())))
 
 
 def _chosen(by: Sequence[Dimension], which: Chosen) -> CTE:
@@ -192,29 +191,11 @@ def _whole(high: int, low: int | Decimal) -> int:
     return (high << _HALF) + int(low)
 
 
-class _Added(NamedTuple):
-    quantity: int
-    cost: int
-    requests: int
-
-
-def _read(
-    count: int,
-    largest: int | None,
-    high: int,
-    low: int | Decimal,
-    cost_high: int,
-    cost_low: int | Decimal,
-) -> _Added:
-    """From the columns of `_untouched` and `_corrected`."""
-    quantity = _whole(high, low) if largest is None else largest
-    return _Added(quantity, _whole(cost_high, cost_low), count)
-
-
-def _together(item: str, one: _Added, other: _Added) -> _Added:
-    quantities = (one.quantity, other.quantity)
-    return _Added(
-        max(quantities) if ITEMS[item].peak else sum(quantities),
-        one.cost + other.cost,
-        one.requests + other.requests,
+def _together(one: Sum, quantity: int, cost: int, count: int) -> Sum:
+    """A sum with one more."""
+    both = (one.quantity, quantity)
+    return one._replace(
+        quantity=max(both) if ITEMS[one.item].peak else sum(both),
+        cost=one.cost + cost,
+        requests=one.requests + count,
     )

@@ -48,13 +48,16 @@ def verify_chain(connection: Connection, known: tuple[int, str] | None = None) -
     before, count, sums = GENESIS, 0, _Sums()
     for row in _rows(connection):
         why = _wrong(row, count + 1, before, tables)
-        if not why and known is not None and known[0] == count + 1 != 0:
-            why = "" if row.hash.hex() == known[1] else f"line {count + 1} is not the one noted"
+        if not why and known is not None and known[0] == row.sequence:
+            same = bytes(row.hash).hex() == known[1].strip().lower()
+            why = "" if same else f"line {row.sequence} is not the one noted"
         if why:
             return Verdict(count, before.hex(), count + 1, why)
         before, count = bytes(row.hash), count + 1
         sums.add(row, tables[bytes(row.prices)].currency)
-    newest = connection.execute(select(head.c.sequence, head.c.hash)).one()
+    newest = connection.execute(select(head.c.sequence, head.c.hash)).first()
+    if newest is None:
+        return Verdict(count, before.hex(), count + 1, "which line is the newest is not said")
     there = max(newest.sequence, 0 if known is None else known[0])
     why = ""
     if there > count:
@@ -63,7 +66,7 @@ def verify_chain(connection: Connection, known: tuple[int, str] | None = None) -
         why = f"the newest line is said to be {newest.sequence}, and is {count}"
     if why:
         return Verdict(count, before.hex(), count + 1, why)
-    return Verdict(count, before.hex(), why=sums.wrong(connection))
+    return Verdict(count, before.hex(), why=_unwritten(connection) or sums.wrong(connection))
 
 
 class _Sums:
@@ -102,11 +105,20 @@ class _Sums:
         return ""
 
 
+def _unwritten(connection: Connection) -> str:
+    """What is wrong with the requests, if anything: each has its first line."""
+    first = select(lines.c.request).where(lines.c.item == RESERVED)
+    query = select(requests.c.id).where(requests.c.number.not_in(first)).limit(1)
+    found = connection.execute(query).scalar()
+    return "" if found is None else f"request {found} stands there without a line"
+
+
 def _tables(connection: Connection) -> dict[bytes, PriceTable]:
     tables = {}
-    for row in connection.execute(select(prices.c.sha256, prices.c.text)):
+    for row in connection.execute(select(prices)):
         table = read_prices(row.text, f"the price table {row.sha256.hex()[:12]}")
-        if table.sha256 != bytes(row.sha256):
+        said = (bytes(row.sha256), row.name, row.currency)
+        if said != (table.sha256, table.name, table.currency):
             raise PriceRejected(f"the price table {row.sha256.hex()[:12]} was changed")
         tables[table.sha256] = table
     return tables
