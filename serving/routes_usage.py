@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Final, Literal, NamedTuple, get_args
 
 from anyio import to_thread
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from fusion import Count, Sum, Sums, decimal_of, sums_of
@@ -18,6 +20,17 @@ from serving.errors import BadRequest
 from serving.wire import Answer
 
 router = APIRouter(prefix="/v1", tags=["Usage"])
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _day(given: object) -> object:
+    """A date as ISO 8601 has it; pydantic alone would take seconds for one, too."""
+    if isinstance(given, str) and not _DAY.fullmatch(given):
+        raise ValueError('a day is "YEAR-MONTH-DAY" such as "2026-11-25"')
+    return given
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 By = Literal["key", "day", "bundle", "source", "kind", "template", "ending"]
 
 
@@ -54,8 +67,8 @@ class UsageReport(Answer):
 async def usage(
     here: Here,
     key: Reader,
-    since: Annotated[date | None, Query(description="The first day, UTC")] = None,
-    until: Annotated[date | None, Query(description="The day after the last, UTC")] = None,
+    since: Annotated[Day | None, Query(description="The first day, UTC")] = None,
+    until: Annotated[Day | None, Query(description="The day after the last, UTC")] = None,
     by: Annotated[list[By] | None, Query(max_length=8, description="Group by")] = None,
 ) -> Response:
     """What the key's tenant has used: all together, and by what is asked for.
