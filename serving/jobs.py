@@ -284,7 +284,9 @@ class JobStore:
         expired = jobs.c.expires <= now
         old = select(jobs.c.id).where(expired)
         with self._database.writing() as connection:
-            left = connection.execute(old.where(jobs.c.state.in_(UNFINISHED))).scalars().all()
+            # Held first, as every other change does it: none waits for another in a circle.
+            held = select(jobs.c.id, jobs.c.state).where(expired).with_for_update()
+            left = [row.id for row in connection.execute(held) if row.state in UNFINISHED]
             connection.execute(delete(payloads).where(payloads.c.job_id.in_(old)))
             swept = connection.execute(delete(jobs).where(expired)).rowcount
             for job_id in left:

@@ -68,7 +68,7 @@ class JobRunner:
         self._queue: FairQueue[Live] = FairQueue()
         self._changed = threading.Condition()
         self._ending = self._hurried = False
-        self._draining = threading.Lock()
+        self._draining, self._writing_late = threading.Lock(), threading.Lock()
         self._unwritten: deque[tuple[Job, JobEnd]] = deque()
         self._finishers = ThreadPoolExecutor(FINISHERS, "limner-jobs-finish")
         self._starter = threading.Thread(target=self._start_all, name="limner-jobs", daemon=True)
@@ -160,16 +160,21 @@ class JobRunner:
 
     def write_late(self) -> None:
         """Write down the endings for which the database was away."""
-        for _ in range(len(self._unwritten)):
-            job, end = self._unwritten.popleft()
-            try:
+        with self._writing_late:
+            for _ in range(len(self._unwritten)):
+                job, end = self._unwritten[0]
                 try:
-                    self._write_end(job, end)
-                except JobChanged:
-                    self._overtaken(job, end)
-            except Exception:
-                self._unwritten.append((job, end))
-                return
+                    self._write_late(job, end)
+                except Exception:
+                    self._unwritten.rotate(-1)  # another is tried first, once it is back
+                    return
+                self._unwritten.popleft()
+
+    def _write_late(self, job: Job, end: JobEnd) -> None:
+        try:
+            self._write_end(job, end)
+        except JobChanged:
+            self._overtaken(job, end)
 
     def hurry(self) -> None:
         """Wait no longer for work to end."""
