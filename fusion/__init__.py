@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from fusion.ledger.budgets import (
         Budget,
+        Period,
         budget_of,
         set_budget,
     )
@@ -124,6 +125,7 @@ if TYPE_CHECKING:
     from fusion.settings import EngineSettings
     from fusion.source import BundleSource
     from fusion.task import FusionTask, Reference, Role, TaskState
+    from fusion.telemetry import UsageTelemetry, usage_telemetry
     from fusion.trace import Stage, StageRecord, Trace
     from fusion.usage import Spent, Usage
 
@@ -168,6 +170,7 @@ _HOMES = {
     ),
     "ledger.budgets": (
         "Budget",
+        "Period",
         "budget_of",
         "set_budget",
     ),
@@ -231,6 +234,7 @@ _HOMES = {
     "result": ("FusionResult", "IdentitySimilarity", "PictureReport"),
     "settings": ("EngineSettings",),
     "task": ("FusionTask", "Reference", "Role", "TaskState"),
+    "telemetry": ("UsageTelemetry", "usage_telemetry"),
     "trace": ("Stage", "StageRecord", "Trace"),
     "usage": ("Spent", "Usage"),
 }
@@ -289,6 +293,7 @@ __all__ = [
     "MemoryTrial",
     "Occupancy",
     "Opening",
+    "Period",
     "PictureKind",
     "PictureReport",
     "Pressure",
@@ -319,6 +324,7 @@ __all__ = [
     "Unit",
     "Unsupported",
     "Usage",
+    "UsageTelemetry",
     "Verdict",
     "account_of",
     "budget_of",
@@ -341,6 +347,7 @@ __all__ = [
     "soft_mask",
     "sums_of",
     "try_memory_mode",
+    "usage_telemetry",
     "verify_chain",
 ]
 
