@@ -1,11 +1,13 @@
 """`limner fuse`: photos and words in, a portrait out."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.costs_options import LedgerOption
 from cli.errors import OptionRejected
 from cli.options import (
     BackendOption,
@@ -109,12 +111,22 @@ def fuse(
             metavar="FOLDER", help="Start from prompts encoded before, by `limner cache warm`."
         ),
     ] = None,
+    ledger: LedgerOption = None,
+    no_ledger: Annotated[bool, typer.Option("--no-ledger", help="Book nothing.")] = False,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE.toml",
+            help="What it costs, for the ledger; else $LIMNER_PRICES, else nothing.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Draw a portrait of one person, or of several by weight, as the words say.
 
     With --target the face is fused into that portrait and the rest of it stays as it is.
     """
+    from cli.books import books
     from cli.console import print_json
     from cli.drawing import draw_request, load_engine
     from cli.outputs import check_image_path, check_photos, numbered, portrait_writer, write_all
@@ -149,17 +161,19 @@ def fuse(
         mode="fast" if fast else "exact",
     )
     merged = [parse_identity(given) for given in lora or ()]
-    engine = load_engine(
-        bundle,
-        device,
-        cache,
-        precision=precision,
-        backend=backend,
-        face_pack=faces_pack,
-        memory=memory,
-        loras=[(one.path, 1.0 if one.weight is None else one.weight) for one in merged],
-    )
-    result = draw_request(engine, request)
+    with nullcontext() if no_ledger else books(ledger, prices, "fuse") as book:
+        engine = load_engine(
+            bundle,
+            device,
+            cache,
+            precision=precision,
+            backend=backend,
+            face_pack=faces_pack,
+            memory=memory,
+            loras=[(one.path, 1.0 if one.weight is None else one.weight) for one in merged],
+            ledger=book,
+        )
+        result = draw_request(engine, request)
     write_all({path: portrait_writer(result, index) for index, path in enumerate(paths)})
     if as_json:
         print_json(fusion_as_json(result, paths))

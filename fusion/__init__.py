@@ -87,9 +87,17 @@ if TYPE_CHECKING:
         Ledger,
         ledger_url,
     )
+    from fusion.ledger.listing import (
+        KeptPrices,
+        WrittenLine,
+        WrittenRequest,
+        kept_prices,
+        written_request,
+    )
     from fusion.ledger.money import (
         decimal_of,
         nano,
+        priced,
     )
     from fusion.ledger.prices import (
         Price,
@@ -198,9 +206,17 @@ _HOMES = {
         "Ledger",
         "ledger_url",
     ),
+    "ledger.listing": (
+        "KeptPrices",
+        "WrittenLine",
+        "WrittenRequest",
+        "kept_prices",
+        "written_request",
+    ),
     "ledger.money": (
         "decimal_of",
         "nano",
+        "priced",
     ),
     "ledger.prices": (
         "Price",
@@ -284,6 +300,7 @@ __all__ = [
     "InvalidSize",
     "InvalidWeights",
     "Item",
+    "KeptPrices",
     "LEDGER_SCHEMA",
     "Ledger",
     "LedgerError",
@@ -326,17 +343,21 @@ __all__ = [
     "Usage",
     "UsageTelemetry",
     "Verdict",
+    "WrittenLine",
+    "WrittenRequest",
     "account_of",
     "budget_of",
     "compile_bundle",
     "decimal_of",
     "encode",
     "free_prices",
+    "kept_prices",
     "ledger_url",
     "left_open",
     "lines_between",
     "load_prices",
     "nano",
+    "priced",
     "quantities_of",
     "quantities_spent",
     "read_labels",
@@ -349,6 +370,7 @@ __all__ = [
     "try_memory_mode",
     "usage_telemetry",
     "verify_chain",
+    "written_request",
 ]
 
 
