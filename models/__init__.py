@@ -71,6 +71,8 @@ if TYPE_CHECKING:
         Defaults,
         Draws,
         FacesSettings,
+        FewSteps,
+        SchedulerName,
     )
     from models.masks import read_mask
     from models.memory_modes import (
@@ -178,6 +180,8 @@ _HOMES = {
         "Defaults",
         "Draws",
         "FacesSettings",
+        "FewSteps",
+        "SchedulerName",
     ),
     "masks": ("read_mask",),
     "memory_modes": (
@@ -226,6 +230,8 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "FewSteps",
+    "SchedulerName",
     "CROP_LANDMARKS",
     "CROP_SIZE",
     "FACEID",
