@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OUT ?= out
 MINUTES ?= 180
+# As many processes as cores, of up to 7 GB each where models of the full size are loaded; each begins
+# with one stretch of the suite, so that what a module's tests share is mostly built once.
+WORKERS ?= -n logical --maxprocesses 4 --dist worksteal
 
 export PYTHONUNBUFFERED := 1
 export TOKENIZERS_PARALLELISM := false
@@ -41,8 +44,8 @@ demo: $(STAMP) ## draw six new people, fuse them, leave out/demo.png
 serve: $(STAMP) ## the portrait API and its page on this machine, with a key and a curl line
 	@$(BIN)/limner serve --page --new-key demo
 
-test: $(STAMP) ## every test
-	@$(BIN)/python -m pytest -q
+test: $(STAMP) ## every test, on up to four cores
+	@$(BIN)/python -m pytest -q $(WORKERS)
 
 check: $(STAMP) ## ruff, mypy in strict mode, the contract of the house
 	$(BIN)/ruff check .

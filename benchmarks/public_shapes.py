@@ -9,7 +9,6 @@ folder, one model after the other, and removed.
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -35,10 +34,10 @@ from tests.public_shapes import (
     PublicModel,
     Shapes,
     faceid_shapes,
-    seal_public,
     text_shapes,
     unet_shapes,
     vae_shapes,
+    with_another_face,
     write_public_bundle,
     write_weights,
 )
@@ -71,7 +70,7 @@ def _measured(model: PublicModel, place: Path, side: int, steps: int) -> Figures
         figures[f"{name}_tensors"] = len(shapes)
         figures[f"{name}_parameters"] = sum(map(prod, shapes.values()))
     first = write_public_bundle(place / "first", model)
-    second = _with_another_face(first, place / "second", model)
+    second = with_another_face(first, place / "second", model)
     figures["gigabytes"] = sum(one.stat().st_size for one in first.rglob("*.*")) / 1e9
     before = _held()
     engine, figures["open_seconds"] = _timed(
@@ -97,14 +96,6 @@ def _measured(model: PublicModel, place: Path, side: int, steps: int) -> Figures
     file = second / "pipeline" / "unet" / "diffusion_pytorch_model.safetensors"
     figures["unet_without_a_key"] = _named(bundle, file, unet_shapes(model), "conv_in.weight")
     return figures
-
-
-def _with_another_face(directory: Path, place: Path, model: PublicModel) -> Path:
-    """The same files, but for the adapter's."""
-    for part in ("pipeline", "faces"):
-        shutil.copytree(directory / part, place / part, copy_function=os.link)
-    write_weights(place / "ip-adapter" / model.faceid, faceid_shapes(model), seed=1)
-    return seal_public(place, model)
 
 
 def _drawn(engine: Engine, side: int, steps: int) -> tuple[float, np.ndarray]:

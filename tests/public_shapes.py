@@ -9,6 +9,8 @@ numbers over and over, so that gigabytes are written as fast as the disk takes t
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -260,6 +262,23 @@ def write_pipeline(directory: Path, model: PublicModel, seed: int = 0) -> None:
     classes["scheduler"] = ["diffusers", str(model.scheduler["_class_name"])]
     index = {"_class_name": model.pipeline, **model.index, **classes}
     _write_json(directory / "model_index.json", index)
+
+
+def share_files(directory: Path, place: Path) -> Path:
+    """Another bundle of the same pipeline and faces, by links to the same files; no adapter yet.
+
+    A file is to be unlinked before it is written anew.
+    """
+    for part in ("pipeline", "faces"):
+        shutil.copytree(directory / part, place / part, copy_function=os.link)
+    return place
+
+
+def with_another_face(directory: Path, place: Path, model: PublicModel) -> Path:
+    """The same files, but for the adapter's."""
+    share_files(directory, place)
+    write_weights(place / "ip-adapter" / model.faceid, faceid_shapes(model), seed=1)
+    return seal_public(place, model)
 
 
 def write_weights(file: Path, shapes: Shapes, seed: int = 0, *, position_ids: bool = False) -> None:

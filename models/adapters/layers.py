@@ -106,8 +106,7 @@ def _original_prefixes(unet: Any) -> dict[str, str]:
         own = f"down_blocks.{block_number}"
         for number in range(len(block.resnets)):
             position += 1
-            prefixes[f"{own}.resnets.{number}"] = f"input_blocks.{position}.0"
-            prefixes[f"{own}.attentions.{number}"] = f"input_blocks.{position}.1"
+            prefixes |= _pair(own, number, f"input_blocks.{position}")
         if getattr(block, "downsamplers", None):
             position += 1
             prefixes[f"{own}.downsamplers.0.conv"] = f"input_blocks.{position}.0.op"
@@ -118,12 +117,19 @@ def _original_prefixes(unet: Any) -> dict[str, str]:
         own = f"up_blocks.{block_number}"
         for number in range(len(block.resnets)):
             position += 1
-            prefixes[f"{own}.resnets.{number}"] = f"output_blocks.{position}.0"
-            prefixes[f"{own}.attentions.{number}"] = f"output_blocks.{position}.1"
+            prefixes |= _pair(own, number, f"output_blocks.{position}")
         if getattr(block, "upsamplers", None):
             place = 2 if getattr(block, "attentions", None) else 1
             prefixes[f"{own}.upsamplers.0.conv"] = f"output_blocks.{position}.{place}.conv"
     return prefixes
+
+
+def _pair(block: str, number: int, original: str) -> dict[str, str]:
+    """A resnet and the attention after it, which the original keeps in one block."""
+    return {
+        f"{block}.resnets.{number}": f"{original}.0",
+        f"{block}.attentions.{number}": f"{original}.1",
+    }
 
 
 def _original(name: str, prefixes: dict[str, str]) -> str | None:

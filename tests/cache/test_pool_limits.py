@@ -202,9 +202,9 @@ class TestManyVictims:
                     path = tree_path(number % 500, number // 500)
                     keep_run(pool, path, start=len(path) - 1)
             pool.max_bytes = pool.statistics().size_bytes
-            start = time.perf_counter()
+            start = time.thread_time()
             assert keep(pool, (-1,), size_bytes=pool.max_bytes - ENTRY_BYTES)
-            taken = time.perf_counter() - start
+            taken = time.thread_time() - start
             assert len(pool) == 1
             return taken
 
@@ -220,10 +220,10 @@ class TestManyVictims:
         ]
         for each in slabs[:10_000]:
             queue.add(each)
-        start = time.perf_counter()
+        start = time.thread_time()
         for last, part in itertools.pairwise(slabs[9_999:]):
             queue.add_behind(part, last)
-        assert time.perf_counter() - start < 1
+        assert time.thread_time() - start < 1
         assert list(queue) == slabs
 
 

@@ -1,7 +1,6 @@
 """The engine draws with what was compiled, changes adapters between requests, and says so."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +36,11 @@ def pixels(result: FusionResult) -> np.ndarray:
     return np.asarray(result.images[0], dtype=np.float64)
 
 
-@pytest.fixture(scope="module")
-def engines(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineStore]:
-    store = EngineStore(tmp_path_factory.mktemp("engines"))
-    compile_bundle(tiny_bundle, "compiled", device="cpu", store=store)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIMNER_ENGINES", str(store.root))
-        yield store
+@pytest.fixture
+def engines(compiled_tiny: EngineStore, monkeypatch: pytest.MonkeyPatch) -> EngineStore:
+    """What was compiled, where engines look for it."""
+    monkeypatch.setenv("LIMNER_ENGINES", str(compiled_tiny.root))
+    return compiled_tiny
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
-from tests.tiny import tiny_projection
+from tests.tiny import network, tiny_projection
+from tests.tiny.networks import Shapes
 
 FAR, NEAR = 13, 5  # cells of 32 pixels: what is looked at around a face, and what must be face
 
@@ -21,24 +22,10 @@ def recogniser(seed: int = 0, width: int = 512, side: int = 112) -> onnx.ModelPr
     return tiny_projection(np.random.default_rng(seed), side, side // 8, width, "embedding")
 
 
-def shaped(
-    inputs: dict[str, list[int | str]],
-    outputs: dict[str, list[int | str]],
-    weights: tuple[str, ...] = (),
-) -> onnx.ModelProto:
+def shaped(inputs: Shapes, outputs: Shapes, weights: tuple[str, ...] = ()) -> onnx.ModelProto:
     """A network of these shapes that computes nothing of use."""
-
-    def values(shapes: dict[str, list[int | str]]) -> list[onnx.ValueInfoProto]:
-        return [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            for name, shape in shapes.items()
-        ]
-
-    first = next(iter(inputs))
-    nodes = [helper.make_node("Identity", [first], [name]) for name in outputs]
-    constants = [numpy_helper.from_array(np.zeros((3, 4), np.float32), name) for name in weights]
-    graph = helper.make_graph(nodes, "shaped", values(inputs), values(outputs), constants)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    nodes = [helper.make_node("Identity", [next(iter(inputs))], [name]) for name in outputs]
+    return network(nodes, inputs, outputs, {name: np.zeros((3, 4), np.float32) for name in weights})
 
 
 def any_size_detector() -> onnx.ModelProto:
@@ -79,7 +66,7 @@ def any_size_detector() -> onnx.ModelProto:
                              kernel_shape=[stride, stride], strides=[stride, stride]),
             helper.make_node("Mul", [f"pool_{stride}", "zero"], [f"map_{stride}"]),
         ]  # fmt: skip
-    outputs = {}
+    outputs: Shapes = {}
     for stride in (8, 16, 32):
         nodes += [
             helper.make_node("Reshape", [f"map_{stride}", "column"], [f"one_{stride}"]),
@@ -96,15 +83,5 @@ def any_size_detector() -> onnx.ModelProto:
                 helper.make_node("Add", [f"{name}_nil_{stride}", name], [f"{name}_{stride}"]),
             ]
             outputs[f"{name}_{stride}"] = ["n", len(values)]
-
-    def declared(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-    graph = helper.make_graph(
-        nodes,
-        "any size",
-        [declared("image", [1, 3, "h", "w"])],
-        [declared(name, shape) for name, shape in outputs.items()],
-        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    arrays = {name: np.asarray(value) for name, value in constants.items()}
+    return network(nodes, {"image": [1, 3, "h", "w"]}, outputs, arrays)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
+from diffusers import StableDiffusionXLImg2ImgPipeline
 
 from models import (
     Bundle,
@@ -17,9 +17,16 @@ from models import (
     PipelineUnsupported,
     load_components,
     open_bundle,
-    quiet_libraries,
 )
-from tests.models.test_loading import WEIGHTS, draw, edit_json, edit_weights, embedding, refused
+from tests.models.loading import (
+    WEIGHTS,
+    by_diffusers,
+    draw,
+    edit_json,
+    edit_weights,
+    embedding,
+    refused,
+)
 
 pytestmark = pytest.mark.filterwarnings(
     # diffusers' schedulers turn tensors into arrays as numpy 1 did
@@ -40,20 +47,6 @@ def copied(sdxl: Path, tmp_path: Path) -> Bundle:
     for part in ("pipeline", "ip-adapter"):
         shutil.copytree(sdxl / part, tmp_path / part)
     return Bundle("spoiled", tmp_path, open_bundle(sdxl).manifest)
-
-
-def by_diffusers(directory: Path, faceid: bool = True) -> StableDiffusionXLPipeline:
-    """The same files through diffusers alone."""
-    with quiet_libraries():
-        pipeline = StableDiffusionXLPipeline.from_pretrained(
-            directory / "pipeline", local_files_only=True, dtype=torch.float32
-        )
-        if faceid:
-            pipeline.load_ip_adapter(
-                directory, subfolder="ip-adapter", weight_name=WEIGHTS, image_encoder_folder=None
-            )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 class TestFromABundle:

@@ -4,7 +4,6 @@ SD1.5 is loaded, drawn with, unloaded and swapped, and what is wrong in its file
 gigabytes are for benchmarks/public_shapes.py; its keys and shapes are counted here.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from math import prod
@@ -24,10 +23,11 @@ from tests.public_shapes import (
     PublicModel,
     Shapes,
     faceid_shapes,
-    seal_public,
+    share_files,
     text_shapes,
     unet_shapes,
     vae_shapes,
+    with_another_face,
     write_public_bundle,
     write_weights,
 )
@@ -103,19 +103,9 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(place)
 
 
-def sharing(directory: Path, place: Path) -> Path:
-    """The same pipeline and faces, their files shared, and no adapter yet."""
-    for part in ("pipeline", "faces"):
-        shutil.copytree(directory / part, place / part, copy_function=os.link)
-    (place / "ip-adapter").mkdir()
-    return place
-
-
 class TestFullSize:
     def test_load_draw_unload_swap(self, directory: Path) -> None:
-        other = sharing(directory, directory.parent / "other")
-        write_weights(other / "ip-adapter" / SD15.faceid, faceid_shapes(SD15), seed=1)
-        seal_public(other, SD15)
+        other = with_another_face(directory, directory.parent / "other", SD15)
         return_memory()
         before = resident_bytes()
         with Engine.load(directory, device="cpu", precision="bf16") as engine:
@@ -179,7 +169,7 @@ class TestFullSize:
     @pytest.fixture
     def place(self, directory: Path) -> Iterator[Path]:
         """A bundle to spoil, without an adapter, gone at once."""
-        yield sharing(directory, directory.parent / "spoiled")
+        yield share_files(directory, directory.parent / "spoiled")
         shutil.rmtree(directory.parent / "spoiled")
         return_memory()  # for what is tested next
 

@@ -20,7 +20,7 @@ KEY_NAME = "tests"
 def free_port() -> int:
     """A port that is free now, and that no client is given while the server is down."""
     while True:
-        port = random.randrange(20_000, 32_000)  # under those the system gives away
+        port = random.SystemRandom().randrange(20_000, 32_000)  # under those the system gives away
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

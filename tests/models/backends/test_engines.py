@@ -1,6 +1,7 @@
 """Engines draw what eager draws, kept by what they depend on, refused where they do not."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from models import (
     EngineStore,
     KeyValueDenoiser,
     backend_named,
-    build_engines,
     example_rows,
+    load_components,
+    open_bundle,
 )
 from models.backends.backend import Backend, Runner
 from models.backends.engines import build_engine, engine_key, find_engine, rows_padded
@@ -25,6 +27,7 @@ from models.backends.graph import Graph, denoiser_graphs
 from tests.models.unets import tiny_unet
 
 SIZE = (8, 8)
+LATENTS = (16, 16)  # of the tiny bundle
 CPU = torch.device("cpu")
 
 
@@ -229,55 +232,52 @@ class TestRows:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, sd15: KeyValueDenoiser) -> EngineStore:
-    from diffusers import AutoencoderTiny
-
-    store = EngineStore(tmp_path_factory.mktemp("engines"))
-    torch.manual_seed(0)
-    tiny = AutoencoderTiny(
-        latent_channels=4,
-        encoder_block_out_channels=(8, 8),
-        decoder_block_out_channels=(8, 8),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
-    ).eval()
-    backend = backend_named("compiled")
-    entries = build_engines(sd15, tiny, backend, store, SIZE, bundle="tiny")
-    assert [one.record.graph for one in entries] == ["denoiser", "denoiser-shallow", "decoder"]
-    assert all(one.record.psnr_db > 100 for one in entries)
-    return store
+def eager(tiny_bundle: Path) -> KeyValueDenoiser:
+    """The denoiser that was compiled."""
+    return KeyValueDenoiser(load_components(open_bundle(tiny_bundle), device="cpu").unet)
 
 
 class TestCompiled:
+    def test_every_graph_is_built_and_equals_eager(self, compiled_tiny: EngineStore) -> None:
+        records = [one.record for one in compiled_tiny.entries()]
+        assert [one.graph for one in records] == ["decoder", "denoiser", "denoiser-shallow"]
+        assert all(one.psnr_db > 100 for one in records)
+
     def test_one_engine_serves_other_faces_prompts_scales_and_batches_without_recompiling(
-        self, sd15: KeyValueDenoiser, store: EngineStore
+        self, eager: KeyValueDenoiser, compiled_tiny: EngineStore
     ) -> None:
         torch._dynamo.reset()
         torch._dynamo.utils.counters.clear()
-        engines = DenoiserEngines("compiled", store)
-        compiled = KeyValueDenoiser(sd15.unet, engines=engines)
+        engines = DenoiserEngines("compiled", compiled_tiny)
+        assert engines.found(eager.plain_module, *example_rows(eager, LATENTS)).runner is not None
+        compiled = KeyValueDenoiser(eager.unet, engines=engines)
         for rows in (1, 2, 3, 5, 8, 16):
             generator = torch.Generator().manual_seed(rows)
-            latents = torch.randn(rows, 4, *SIZE, generator=generator)
-            _, two = example_rows(sd15, SIZE)
+            latents = torch.randn(rows, 4, *LATENTS, generator=generator)
+            _, two = example_rows(eager, LATENTS)
             conditions = two.select([index % 2 for index in range(rows)])
             times = torch.arange(rows) * 37
-            one = sd15.predict_whole(latents, times, conditions)
+            one = eager.predict_whole(latents, times, conditions)
             other = compiled.predict_whole(latents, times, conditions)
             torch.testing.assert_close(one.noise, other.noise, atol=1e-4, rtol=1e-4)
             shallow = [
                 each.predict_shallow(latents, times, conditions, one.deep)
-                for each in (sd15, compiled)
+                for each in (eager, compiled)
             ]
             torch.testing.assert_close(*shallow, atol=1e-4, rtol=1e-4)
         assert not torch._dynamo.utils.counters["frames"]
 
     def test_weights_changed_in_place_are_drawn_with(
-        self, sd15: KeyValueDenoiser, store: EngineStore
+        self, eager: KeyValueDenoiser, compiled_tiny: EngineStore
     ) -> None:
-        other = KeyValueDenoiser(tiny_unet("sd15", seed=3))
-        latents, conditions = example_rows(other, SIZE)
-        compiled = KeyValueDenoiser(other.unet, engines=DenoiserEngines("compiled", store))
+        other = KeyValueDenoiser(deepcopy(eager.unet))
+        with torch.no_grad():
+            for weight in other.unet.parameters():
+                weight.mul_(0.9)
+        latents, conditions = example_rows(other, LATENTS)
+        engines = DenoiserEngines("compiled", compiled_tiny)
+        assert engines.found(other.plain_module, latents, conditions).runner is not None
+        compiled = KeyValueDenoiser(other.unet, engines=engines)
         times = torch.tensor([3, 400])
         before = compiled.predict(latents, times, conditions)
         torch.testing.assert_close(
@@ -293,12 +293,12 @@ class TestCompiled:
         assert float((after - before).abs().max()) > 1e-2
 
     def test_a_size_without_an_engine_is_drawn_eagerly(
-        self, sd15: KeyValueDenoiser, store: EngineStore
+        self, eager: KeyValueDenoiser, compiled_tiny: EngineStore
     ) -> None:
-        latents, conditions = example_rows(sd15, (16, 8))
-        engines = DenoiserEngines("compiled", store)
-        assert engines.found(sd15.plain_module, latents, conditions).runner is None
-        compiled = KeyValueDenoiser(sd15.unet, engines=engines)
+        latents, conditions = example_rows(eager, (16, 8))
+        engines = DenoiserEngines("compiled", compiled_tiny)
+        assert engines.found(eager.plain_module, latents, conditions).runner is None
+        compiled = KeyValueDenoiser(eager.unet, engines=engines)
         times = torch.tensor([3, 400])
         drawn = compiled.predict(latents, times, conditions)
-        assert torch.equal(drawn, sd15.predict(latents, times, conditions))
+        assert torch.equal(drawn, eager.predict(latents, times, conditions))

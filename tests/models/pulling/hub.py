@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
 COMMIT = "c0ffee" + "0" * 34
 
 
@@ -168,12 +170,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Hub]:
-    """A hub on this machine while the context lasts."""
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub on this machine while the context lasts; the environment names it as the hub."""
     hub = Hub()
     server = _Server(hub)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
     try:
         yield hub
     finally:
