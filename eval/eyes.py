@@ -82,13 +82,13 @@ def _crop(
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(crop, dtype=np.float32) / 255
+    return np.asarray(crop / 255.0, dtype=np.float32)
 
 
 def _opening(crop: NDArray[np.float32]) -> float:
     middle = _HALF_CROP
     cheek = crop[middle + _CHEEK[0] : middle + _CHEEK[1], middle - 14 : middle + 14]
-    skin = np.median(cheek.reshape(-1, 3), axis=0)
+    skin = np.asarray(np.median(cheek.reshape(-1, 3), axis=0), dtype=np.float32)
     eye = crop[
         middle - _HALF_HEIGHT : middle + _HALF_HEIGHT + 1,
         middle - _HALF_WIDTH : middle + _HALF_WIDTH + 1,
@@ -101,4 +101,4 @@ def _opening(crop: NDArray[np.float32]) -> float:
 
 
 def _blue_over_red(colours: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(colours[..., 2] / np.maximum(colours[..., 0], 0.02))
+    return np.asarray(colours[..., 2] / np.maximum(colours[..., 0], 0.02), dtype=np.float32)
