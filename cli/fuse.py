@@ -123,7 +123,7 @@ def fuse(
     """
     from cli.console import print_json
     from cli.drawing import draw_request, load_engine
-    from cli.outputs import check_image_path, numbered, portrait_writer, write_all
+    from cli.outputs import check_image_path, check_photos, numbered, portrait_writer, write_all
     from cli.report import fusion_as_json, tell_fusion
     from fusion import FusionRequest
     from prompting import parse_settings
@@ -134,6 +134,7 @@ def fuse(
             "nothing to draw: give --identity PHOTO, --set KEY=VALUE or --text WORDS"
         )
     inputs = [photo.path for photo in photos] + ([target] if target else [])
+    check_photos(inputs)
     paths = numbered(output, count)
     for path in paths:
         check_image_path(path, inputs=inputs)

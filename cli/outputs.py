@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.errors import OutputRejected
+from cli.errors import OptionRejected, OutputRejected
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,6 +26,16 @@ def check_image_path(path: Path, *, inputs: Iterable[Path | str] = ()) -> None:
         if path.exists() and Path(source).exists() and path.samefile(source):
             raise OutputRejected(f"{path} is also an input: choose another name for the result")
     _check_writable(path.parent, path)
+
+
+def check_photos(paths: Iterable[Path | str]) -> None:
+    """Refuse photos that are not there, before seconds are spent on loading what reads them.
+
+    Raises OptionRejected.
+    """
+    for path in map(Path, paths):
+        if not path.exists():
+            raise OptionRejected(f"there is no file {path}; check the name")
 
 
 def check_directory(path: Path) -> None:

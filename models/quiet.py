@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Final
 
+# ONNX Runtime reports its use to its makers unless it is told not to before its import. Nothing is
+# to leave the machine without its owner's wish: who wishes it sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 TORCHAO_LOGGERS: Final = ("torchao", "torch.utils._pytree")
 _LOADING = threading.Lock()
 # Its alignment calls a constructor that scikit-image has deprecated, once for each face.
