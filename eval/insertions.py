@@ -26,7 +26,8 @@ _FIRST = 90_000  # held-out seed of the first person
 class Insertion:
     """One fusion: who goes where, the result, the perfect answer, and the judge's cosines.
 
-    told: the result where the words say the target's expression; drawn: where they say nothing.
+    told: the result where the words say the target's expression and view; drawn: where they say
+    nothing.
     perfect: the renderer's own picture of the source person in the target's look.
     to_source, to_owner: of the result with another photo of the source and of the target's own
     person; perfect_to_source, perfect_to_owner: the same of the perfect answer; to_perfect: of
@@ -40,6 +41,7 @@ class Insertion:
     told: Image
     perfect: Image
     drawn_landmarks: Landmarks | None
+    told_landmarks: Landmarks | None
     perfect_landmarks: Landmarks | None
     same_gender: bool
     to_source: float
@@ -56,7 +58,7 @@ class Insertion:
 
 
 def run_insertions(bench: Bench) -> list[Insertion]:
-    """Fuse sources into targets; nothing is said but what the photos show, then the expression."""
+    """Fuse sources into targets: once without a word, once with the target's expression and view."""
     count = bench.extent.targets
     rng = np.random.default_rng([HELD_OUT, _FIRST])
     people = held_out_people(8 * count, _FIRST)
@@ -151,9 +153,9 @@ def _insert(
             ),
             instead=target.image,
         )
-        for words in ({}, {"expression": look.expression})
+        for words in ({}, {"expression": look.expression, "view": look.view})
     )
-    sighting = look_at(bench, [drawn, perfect, source_again.image, owner_again.image])
+    sighting = look_at(bench, [drawn, perfect, source_again.image, owner_again.image, told])
     seen = sighting.embeddings
     return Insertion(
         source=source,
@@ -162,6 +164,7 @@ def _insert(
         told=told,
         perfect=perfect,
         drawn_landmarks=sighting.landmarks[0],
+        told_landmarks=sighting.landmarks[4],
         perfect_landmarks=sighting.landmarks[1],
         same_gender=person.gender == owner.gender,
         to_source=float(seen[0] @ seen[2]),

@@ -69,6 +69,7 @@ def test_even_random_weights_draw_what_diffusers_draws(measured: tuple[Card, Pat
 
 def test_every_bar_of_a_share_has_a_ceiling_and_an_interval(measured: tuple[Card, Path]) -> None:
     new = ("one_face_eyes", "colours_bound", "target_pose", "target_expression")
+    assert measured[0].figure("target_pose_unsaid").bar is None
     for figure in (measured[0].figure(key) for key in (*new, "few_cosine_change")):
         assert figure.ceiling is not None
         assert figure.interval is not None
