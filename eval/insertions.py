@@ -58,7 +58,7 @@ class Insertion:
 
 
 def run_insertions(bench: Bench) -> list[Insertion]:
-    """Fuse sources into targets: once without a word, once with the target's expression and view."""
+    """Fuse sources into targets, without a word and with the target's expression and view."""
     count = bench.extent.targets
     rng = np.random.default_rng([HELD_OUT, _FIRST])
     people = held_out_people(8 * count, _FIRST)
