@@ -88,7 +88,7 @@ class DrawingSettings(Wire):
 
     attributes: Annotated[dict[_Name, AttributeValue], Field(max_length=MAX_NAMES)] | None = None
     negative_prompt: Words | None = None
-    steps: Annotated[Whole, Field(ge=1)] | Literal["auto"] = "auto"
+    steps: Annotated[Whole, Field(ge=1)] | Literal["auto", "few"] = "auto"
     guidance_scale: Real | None = None
     identity_scale: Real | None = None
     strength: Real | None = None
