@@ -23,6 +23,7 @@ from cli.options import (
     examples,
     parse_identity,
     parse_size,
+    parse_steps,
     shares,
 )
 
@@ -36,6 +37,7 @@ EXAMPLES = examples(
     ("limner fuse -i a.png --target b.png --set hat=none", "a's face in b's portrait"),
     ("limner fuse -i group.png --face 2", "the second face, as `limner faces` numbers them"),
     ("limner fuse -i a.png --count 4 --min-identity 0.4", "four, each like enough or drawn again"),
+    ("limner fuse -i a.png --steps few", "nearly the same picture in a quarter of the time"),
     ("limner people 4 -o people/", "photos to play with"),
 )
 
@@ -74,8 +76,12 @@ def fuse(
         typer.Option(min=1, max=MOST_PICTURES, help="How many pictures, each of another seed."),
     ] = 1,
     steps: Annotated[
-        int | None,
-        typer.Option(help="Denoising steps; without: as many as the request is complex."),
+        str | None,
+        typer.Option(
+            metavar="N|few",
+            help="Denoising steps; few: as few as the bundle draws nearly as well with; without: "
+            "as many as the request is complex.",
+        ),
     ] = None,
     fast: Annotated[
         bool,
@@ -150,7 +156,7 @@ def fuse(
         target_face=target_face,
         attributes=parse_settings(settings or ()),
         text=text,
-        steps="auto" if steps is None else steps,
+        steps=parse_steps(steps),
         guidance_scale=guidance_scale,
         identity_scale=identity_scale,
         strength=strength,

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from fusion.ledger.budgets import (
         Budget,
+        Period,
         budget_of,
         set_budget,
     )
@@ -132,6 +133,7 @@ if TYPE_CHECKING:
     from fusion.settings import EngineSettings
     from fusion.source import BundleSource
     from fusion.task import FusionTask, Reference, Role, TaskState
+    from fusion.telemetry import UsageTelemetry, usage_telemetry
     from fusion.trace import Stage, StageRecord, Trace
     from fusion.usage import Spent, Usage
 
@@ -176,6 +178,7 @@ _HOMES = {
     ),
     "ledger.budgets": (
         "Budget",
+        "Period",
         "budget_of",
         "set_budget",
     ),
@@ -247,6 +250,7 @@ _HOMES = {
     "result": ("FusionResult", "IdentitySimilarity", "PictureReport"),
     "settings": ("EngineSettings",),
     "task": ("FusionTask", "Reference", "Role", "TaskState"),
+    "telemetry": ("UsageTelemetry", "usage_telemetry"),
     "trace": ("Stage", "StageRecord", "Trace"),
     "usage": ("Spent", "Usage"),
 }
@@ -306,6 +310,7 @@ __all__ = [
     "MemoryTrial",
     "Occupancy",
     "Opening",
+    "Period",
     "PictureKind",
     "PictureReport",
     "Pressure",
@@ -336,6 +341,7 @@ __all__ = [
     "Unit",
     "Unsupported",
     "Usage",
+    "UsageTelemetry",
     "Verdict",
     "WrittenLine",
     "WrittenRequest",
@@ -362,6 +368,7 @@ __all__ = [
     "soft_mask",
     "sums_of",
     "try_memory_mode",
+    "usage_telemetry",
     "verify_chain",
     "written_request",
 ]
