@@ -1,10 +1,11 @@
 """How the terminal is spoken to: results on stdout, progress and remarks on stderr."""
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from cli.errors import without_controls
 
@@ -13,13 +14,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 Item = TypeVar("Item")
+_PIPED_COLUMNS = 100  # where there is no terminal to ask
 
 
 def standard_output() -> "Console":
     """The console results go to."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    unknown = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    width = _PIPED_COLUMNS if unknown else None
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def standard_error() -> "Console":
@@ -72,8 +76,16 @@ def tracked(items: Iterable[Item], description: str, total: int) -> Iterator[Ite
         yield from bar.track(items, total=total, description=description)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
-    """Print a table on stdout; columns whose every cell is a number stand to the right."""
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str = "",
+    right: Container[str] = (),
+) -> None:
+    """Print a table on stdout; columns whose every cell is a number stand to the right, and those
+    named in `right`.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -81,7 +93,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     drawn = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(_is_number(row[index]) for row in rows)
-        drawn.add_column(name, justify="right" if numeric else "left")
+        justify: Literal["left", "right"] = "right" if numeric or name in right else "left"
+        drawn.add_column(name, justify=justify, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(_cell(value)) for value in row))  # a file may be called [red].png
     standard_output().print(drawn)

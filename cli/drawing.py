@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cli.console import progress
 
 if TYPE_CHECKING:
-    from fusion import Engine, FusionRequest, FusionResult
+    from fusion import Engine, FusionRequest, FusionResult, Ledger
 
 _DOING = {
     "load": "loading the models",
@@ -34,6 +34,7 @@ def load_engine(
     face_pack: str | None = None,
     memory: str = "normal",
     loras: Sequence[tuple[Path, float]] = (),
+    ledger: "Ledger | None" = None,
 ) -> "Engine":
     """The engine of a bundle; a display says what takes the first seconds.
 
@@ -57,6 +58,7 @@ def load_engine(
             settings=settings,
             face_pack=face_pack,
             memory=memory,
+            ledger=ledger,
         )
         for path, weights, scale in read:
             engine.adapt(lambda stack, w=weights, n=path.stem, s=scale: stack.add(w, n, s))  # type: ignore[misc]

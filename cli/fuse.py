@@ -1,11 +1,13 @@
 """`limner fuse`: photos and words in, a portrait out."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.costs_options import LedgerOption
 from cli.errors import OptionRejected
 from cli.options import (
     BackendOption,
@@ -21,6 +23,7 @@ from cli.options import (
     examples,
     parse_identity,
     parse_size,
+    parse_steps,
     shares,
 )
 
@@ -34,6 +37,7 @@ EXAMPLES = examples(
     ("limner fuse -i a.png --target b.png --set hat=none", "a's face in b's portrait"),
     ("limner fuse -i group.png --face 2", "the second face, as `limner faces` numbers them"),
     ("limner fuse -i a.png --count 4 --min-identity 0.4", "four, each like enough or drawn again"),
+    ("limner fuse -i a.png --steps few", "nearly the same picture in a quarter of the time"),
     ("limner people 4 -o people/", "photos to play with"),
 )
 
@@ -72,8 +76,12 @@ def fuse(
         typer.Option(min=1, max=MOST_PICTURES, help="How many pictures, each of another seed."),
     ] = 1,
     steps: Annotated[
-        int | None,
-        typer.Option(help="Denoising steps; without: as many as the request is complex."),
+        str | None,
+        typer.Option(
+            metavar="N|few",
+            help="Denoising steps; few: as few as the bundle draws nearly as well with; without: "
+            "as many as the request is complex.",
+        ),
     ] = None,
     fast: Annotated[
         bool,
@@ -109,12 +117,22 @@ def fuse(
             metavar="FOLDER", help="Start from prompts encoded before, by `limner cache warm`."
         ),
     ] = None,
+    ledger: LedgerOption = None,
+    no_ledger: Annotated[bool, typer.Option("--no-ledger", help="Book nothing.")] = False,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE.toml",
+            help="What it costs, for the ledger; else $LIMNER_PRICES, else nothing.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Draw a portrait of one person, or of several by weight, as the words say.
 
     With --target the face is fused into that portrait and the rest of it stays as it is.
     """
+    from cli.books import books
     from cli.console import print_json
     from cli.drawing import draw_request, load_engine
     from cli.outputs import check_image_path, check_photos, numbered, portrait_writer, write_all
@@ -138,7 +156,7 @@ def fuse(
         target_face=target_face,
         attributes=parse_settings(settings or ()),
         text=text,
-        steps="auto" if steps is None else steps,
+        steps=parse_steps(steps),
         guidance_scale=guidance_scale,
         identity_scale=identity_scale,
         strength=strength,
@@ -149,17 +167,19 @@ def fuse(
         mode="fast" if fast else "exact",
     )
     merged = [parse_identity(given) for given in lora or ()]
-    engine = load_engine(
-        bundle,
-        device,
-        cache,
-        precision=precision,
-        backend=backend,
-        face_pack=faces_pack,
-        memory=memory,
-        loras=[(one.path, 1.0 if one.weight is None else one.weight) for one in merged],
-    )
-    result = draw_request(engine, request)
+    with nullcontext() if no_ledger else books(ledger, prices, "fuse") as book:
+        engine = load_engine(
+            bundle,
+            device,
+            cache,
+            precision=precision,
+            backend=backend,
+            face_pack=faces_pack,
+            memory=memory,
+            loras=[(one.path, 1.0 if one.weight is None else one.weight) for one in merged],
+            ledger=book,
+        )
+        result = draw_request(engine, request)
     write_all({path: portrait_writer(result, index) for index, path in enumerate(paths)})
     if as_json:
         print_json(fusion_as_json(result, paths))

@@ -1,4 +1,4 @@
-"""`limner keys`: who may use the server."""
+"""`limner keys`: who may use the server, and how much it may cost."""
 
 import time
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from cli.options import JsonOption, examples
 from cli.serve import DatabaseOption, FolderOption, require_extra
 
 if TYPE_CHECKING:
+    from fusion import Budget
     from serving import ApiKey, KeyStore
 
 group = typer.Typer(
@@ -71,12 +72,53 @@ def list_(
     from cli.console import print_json, table
 
     with _keys(data, database) as keys:
-        rows = [_shown(key) for key in keys.list()]
+        listed = [(key, keys.budget(key.id)) for key in keys.list()]
     if as_json:
-        print_json(rows)
+        print_json([{**_shown(key), "budget": _as_json(budget)} for key, budget in listed])
         return
-    columns = ["name", "tenant", "may", "a minute", "made", "state", "id"]
+    rows = [{**_shown(key), "budget": _in_words(budget)} for key, budget in listed]
+    columns = ["name", "tenant", "may", "a minute", "budget", "made", "state", "id"]
     table(columns, [[str(row[column]) for column in columns] for row in rows])
+
+
+@group.command(
+    epilog=examples(
+        ("limner keys budget ada 5.00 --currency EUR", "at most that much a month (UTC)"),
+        ("limner keys budget ada 20 --currency EUR --period ever", "and no more after that"),
+        ("limner keys budget ada --none", "as much as she likes"),
+    )
+)
+def budget(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")],
+    amount: Annotated[
+        str | None, typer.Argument(metavar="AMOUNT", help="A decimal number such as 5.00.")
+    ] = None,
+    currency: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE", help="That of the server's prices; else that of $LIMNER_PRICES."
+        ),
+    ] = None,
+    period: Annotated[str, typer.Option(help="month or ever.")] = "month",
+    none: Annotated[bool, typer.Option("--none", help="Take the budget away.")] = False,
+    data: FolderOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Say how much a key may cost: what exceeds it is refused before it is drawn."""
+    from cli.console import say
+
+    if (amount is None) is not none:
+        raise OptionRejected("give either an AMOUNT or --none")
+    if period not in ("month", "ever"):
+        raise OptionRejected(f"--period takes month or ever, not {period!r}")
+    with _keys(data, database) as keys:
+        from fusion import nano
+
+        given = None if amount is None else nano(amount)
+        code = (currency or _currency_of_prices()) if given is not None else "XXX"
+        key = keys.set_budget(name, given, code, "ever" if period == "ever" else "month")
+        held = keys.budget(key.id)
+    say(f"{key.name} ({key.id}): {_in_words(held)}")
 
 
 @group.command(epilog=examples(("limner keys revoke ada-phone", "it ends at once")))
@@ -119,6 +161,40 @@ def _keys(
         yield KeyStore(opened)
     finally:
         opened.close()
+
+
+def _currency_of_prices() -> str:
+    from fusion import load_prices
+    from serving import ServerSettings
+
+    prices = ServerSettings().prices
+    if prices is None:
+        raise OptionRejected("say --currency, that of the server's price table, such as EUR")
+    return load_prices(prices).currency
+
+
+def _in_words(budget: "Budget | None") -> str:
+    from fusion import decimal_of
+
+    if budget is None:
+        return "none"
+    when = "a month" if budget.period == "month" else "in all"
+    used = decimal_of(budget.spent + budget.reserved)
+    return f"{used} of {decimal_of(budget.amount)} {budget.currency} {when}"
+
+
+def _as_json(budget: "Budget | None") -> dict[str, str] | None:
+    from fusion import decimal_of
+
+    if budget is None:
+        return None
+    return {
+        "amount": decimal_of(budget.amount),
+        "currency": budget.currency,
+        "period": budget.period,
+        "spent": decimal_of(budget.spent),
+        "reserved": decimal_of(budget.reserved),
+    }
 
 
 def _shown(key: "ApiKey") -> dict[str, object]:

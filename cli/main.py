@@ -17,6 +17,7 @@ from cli import (
     bench,
     cache,
     compiling,
+    costs,
     demo,
     faces,
     fuse,
@@ -55,6 +56,7 @@ train.register(app)
 compiling.register(app)
 bench.register(app)
 ab.register(app)
+costs.register(app)
 demo.register(app)
 
 

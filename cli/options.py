@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -105,6 +105,17 @@ def shares(photos: Sequence[WeightedPhoto]) -> list[float]:
             f"{without[0]}: give it a weight too, such as {without[0]}:0.5"
         )
     return [left / len(without) if photo.weight is None else photo.weight for photo in photos]
+
+
+def parse_steps(text: str | None) -> int | Literal["auto", "few"]:
+    """A number, or a word of the request; "auto" where nothing is given. Raises OptionRejected."""
+    if text is None or text.strip().lower() == "auto":
+        return "auto"
+    if text.strip().lower() == "few":
+        return "few"
+    if text.strip().isdecimal():
+        return int(text)
+    raise OptionRejected(f'--steps takes a whole number, auto or few, not "{text}"')
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

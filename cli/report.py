@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.books import account_as_json, account_line
 from cli.console import remark, say, table
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def tell_fusion(result: "FusionResult", paths: Sequence[Path]) -> None:
         f"{usage.steps} steps{_approximated(usage.shallow_evaluations)}, "
         f"{usage.seconds:.1f} s, {usage.peak_memory_bytes / _MIB:.0f} MiB at most"
     )
+    if result.account is not None:
+        say(account_line(result.account))
     table(["stage", "seconds", "share", "memory it added"], stage_rows([result]))
     for text in (*result.warnings, *result.trace.downgrades):
         remark(f"note: {text}")
@@ -107,6 +110,7 @@ def fusion_as_json(result: "FusionResult", paths: Sequence[Path]) -> dict[str, o
             "peak_memory_bytes": usage.peak_memory_bytes,
             "peak_device_bytes": usage.peak_device_bytes,
         },
+        "account": None if result.account is None else account_as_json(result.account),
         "trace": [
             {
                 "stage": str(record.stage),

@@ -24,6 +24,7 @@ EXAMPLES = examples(
     ("limner serve --page", "the web page too"),
     ("limner serve --host 0.0.0.0 --database postgresql+psycopg://limner@db/limner", "for others"),
     ("limner serve --alias gpt-image-1", "for a client that cannot say another model's name"),
+    ("limner serve --prices prices.toml", "what requests cost, in the books and in answers"),
     ("limner keys add ada", "another key"),
 )
 
@@ -64,6 +65,13 @@ def serve(
     keep_hours: Annotated[
         float, typer.Option(min=0.01, help="How long finished portraits can be looked up.")
     ] = 24.0,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="A price table (TOML); else $LIMNER_PRICES, else everything is free.",
+        ),
+    ] = None,
     drain_seconds: Annotated[
         float, typer.Option(min=0, help="For work to end in when the server is asked to stop.")
     ] = 30.0,
@@ -102,6 +110,7 @@ def serve(
             retention_seconds=keep_hours * 3600,
             drain_seconds=drain_seconds,
             page=page,
+            prices=prices or serving.default_prices(),
             limits=serving.Limits(waiting=queue, requests_per_minute=rate),
         )
         serving.log_to_stderr(verbose)

@@ -1,4 +1,5 @@
-"""Judges, metrics, cards and A/B runs: what a bundle reaches, and what a change does to it.
+"""Judges, metrics, cards, A/B runs and costs: what a bundle reaches, what a change does to it, and
+what requests took.
 
 Everything here is exported lazily, so that `import eval` costs nothing until a name is used.
 """
@@ -21,6 +22,30 @@ if TYPE_CHECKING:
     from eval.ab.suite import list_ab_suites
     from eval.ab.verdicts import shown_number, unit_of
     from eval.card import Card, CardInvalid, CardNotFound, Figure, read_card
+    from eval.costs.elsewhere import read_services as cost_services
+    from eval.costs.elsewhere import shipped_services as cost_services_example
+    from eval.costs.examples import prices_example as cost_prices_example
+    from eval.costs.focus import write_focus as write_costs_focus
+    from eval.costs.forms import report_as_csv as costs_as_csv
+    from eval.costs.forms import report_as_json as costs_as_json
+    from eval.costs.money import digits_for as amount_digits
+    from eval.costs.money import rounded as amount_text
+    from eval.costs.money import seconds_text as time_text
+    from eval.costs.opening import ledger_name
+    from eval.costs.opening import reading as open_ledger
+    from eval.costs.pace import read_pace as cost_pace
+    from eval.costs.page import render_costs
+    from eval.costs.plan import Pace as CostPace
+    from eval.costs.plan import Plan as CostPlan
+    from eval.costs.plan import Traffic as CostTraffic
+    from eval.costs.plan import plan as plan_costs
+    from eval.costs.question import read_question as cost_question
+    from eval.costs.report import CostReport
+    from eval.costs.report import read_report as read_costs
+    from eval.costs.savings import Saving as CostSaving
+    from eval.costs.stages import StageRow as CostStage
+    from eval.costs.words import Speech as CostSpeech
+    from eval.costs.words import speech_in as costs_speech
     from eval.judges import AttributeJudge, Judges, JudgesNotFound, RecogniserJudge, open_judges
     from eval.measure import measure_card
     from eval.page import print_card, render_bars, render_card
@@ -37,6 +62,13 @@ __all__ = [
     "Card",
     "CardInvalid",
     "CardNotFound",
+    "CostPace",
+    "CostPlan",
+    "CostReport",
+    "CostSaving",
+    "CostSpeech",
+    "CostStage",
+    "CostTraffic",
     "Figure",
     "Judges",
     "JudgesNotFound",
@@ -44,21 +76,38 @@ __all__ = [
     "Section",
     "Tile",
     "ab_example",
+    "amount_digits",
+    "amount_text",
+    "cost_pace",
+    "cost_prices_example",
+    "cost_question",
+    "cost_services",
+    "cost_services_example",
+    "costs_as_csv",
+    "costs_as_json",
+    "costs_speech",
+    "ledger_name",
     "list_ab_suites",
     "measure_card",
     "null_ab",
     "open_judges",
+    "open_ledger",
+    "plan_costs",
     "print_card",
     "read_ab_config",
     "read_ab_result",
     "read_card",
+    "read_costs",
     "render_bars",
     "render_card",
+    "render_costs",
     "report_ab",
     "run_ab",
     "sheet",
     "shown_number",
+    "time_text",
     "unit_of",
+    "write_costs_focus",
 ]
 
 # A name, and the module that holds it; after a colon what it is called there.
@@ -73,6 +122,13 @@ _HOMES = {
     "Card": "card",
     "CardInvalid": "card",
     "CardNotFound": "card",
+    "CostPace": "costs.plan:Pace",
+    "CostPlan": "costs.plan:Plan",
+    "CostReport": "costs.report:CostReport",
+    "CostSaving": "costs.savings:Saving",
+    "CostSpeech": "costs.words:Speech",
+    "CostStage": "costs.stages:StageRow",
+    "CostTraffic": "costs.plan:Traffic",
     "Figure": "card",
     "Judges": "judges",
     "JudgesNotFound": "judges",
@@ -80,21 +136,38 @@ _HOMES = {
     "Section": "sheets",
     "Tile": "sheets",
     "ab_example": "ab.examples",
+    "amount_digits": "costs.money:digits_for",
+    "amount_text": "costs.money:rounded",
+    "cost_pace": "costs.pace:read_pace",
+    "cost_prices_example": "costs.examples:prices_example",
+    "cost_question": "costs.question:read_question",
+    "cost_services": "costs.elsewhere:read_services",
+    "cost_services_example": "costs.elsewhere:shipped_services",
+    "costs_as_csv": "costs.forms:report_as_csv",
+    "costs_as_json": "costs.forms:report_as_json",
+    "costs_speech": "costs.words:speech_in",
+    "ledger_name": "costs.opening:ledger_name",
     "list_ab_suites": "ab.suite",
     "measure_card": "measure",
     "null_ab": "ab.null",
     "open_judges": "judges",
+    "open_ledger": "costs.opening:reading",
+    "plan_costs": "costs.plan:plan",
     "print_card": "page",
     "read_ab_config": "ab.config:read_config",
     "read_ab_result": "ab.results:read_result",
     "read_card": "card",
+    "read_costs": "costs.report:read_report",
     "render_bars": "page",
     "render_card": "page",
+    "render_costs": "costs.page:render_costs",
     "report_ab": "ab.run",
     "run_ab": "ab.run",
     "sheet": "sheets",
     "shown_number": "ab.verdicts",
+    "time_text": "costs.money:seconds_text",
     "unit_of": "ab.verdicts",
+    "write_costs_focus": "costs.focus:write_focus",
 }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Image = NDArray[np.uint8]
+Landmarks = NDArray[np.floating]
 EMBEDDING_WIDTH = 512
 
 
@@ -24,7 +25,8 @@ EMBEDDING_WIDTH = 512
 class Extent:
     """How much is measured: numbers of people, of pictures of each, of pairs.
 
-    gallery: other people beside the own in the top-1; sheet_people, sheet_words: rows and columns
+    gallery: other people beside the own in the top-1; poses: pictures from which it is learnt how
+    landmarks tell a view; sheet_people, sheet_words: rows and columns
     of the sheet of words.
     """
 
@@ -35,6 +37,7 @@ class Extent:
     gallery: int = 99
     pairs: int = 40
     targets: int = 60
+    poses: int = 300
     parity_pictures: int = 2
     timed_pictures: int = 5
     sheet_people: int = 3
@@ -54,6 +57,7 @@ class Extent:
             portraits=30,
             pairs=6,
             targets=10,
+            poses=100,
             parity_pictures=1,
             timed_pictures=2,
             sheet_people=2,
@@ -106,22 +110,27 @@ class Sighting:
     """What the face analysis and the judge recogniser see in pictures.
 
     counts: int [n], faces found; embeddings: float32 [n, 512], the judge's, of the face with the
-    highest score; zero where none was found, so that its similarity to anybody is zero.
+    highest score; zero where none was found, so that its similarity to anybody is zero. landmarks:
+    of that face, float [5, 2] pixels; None where none was found.
     """
 
     counts: NDArray[np.int64]
     embeddings: NDArray[np.float32]
+    landmarks: tuple[Landmarks | None, ...]
 
 
 def look_at(bench: Bench, images: Sequence[Image]) -> Sighting:
     """Find the face of each picture (uint8 RGB) with the bundle's detector; the judge sees it."""
     found = [bench.analyser.analyse(image) for image in images]
     embeddings = np.zeros((len(images), EMBEDDING_WIDTH), dtype=np.float32)
-    seen = [index for index, faces in enumerate(found) if faces]
+    landmarks = tuple(best_face(faces).landmarks if faces else None for faces in found)
+    seen = {index: points for index, points in enumerate(landmarks) if points is not None}
     if seen:
-        landmarks = [best_face(found[index]).landmarks for index in seen]
-        embeddings[seen] = bench.judges.recogniser.embed([images[i] for i in seen], landmarks)
-    return Sighting(np.array([len(faces) for faces in found], dtype=np.int64), embeddings)
+        embeddings[list(seen)] = bench.judges.recogniser.embed(
+            [images[index] for index in seen], list(seen.values())
+        )
+    counts = np.array([len(faces) for faces in found], dtype=np.int64)
+    return Sighting(counts, embeddings, landmarks)
 
 
 def best_face(faces: "Sequence[Face]") -> "Face":

@@ -13,7 +13,7 @@ PAGE_FILE = "card.md"
 SCHEMA = 1
 
 Wanted = Literal["at least", "at most"]
-Unit = Literal["", "share", "dB", "s", "MiB", "x"]
+Unit = Literal["", "share", "dB", "s", "MiB", "x", "°"]
 
 
 class CardNotFound(ValueError):
@@ -51,9 +51,17 @@ class Figure(_Part):
     @property
     def holds(self) -> bool | None:
         """Whether the value reaches its bar; None where there is no bar."""
-        if self.bar is None:
-            return None
-        return self.value >= self.bar if self.wanted == "at least" else self.value <= self.bar
+        return None if self.bar is None else self._reaches(self.value, self.bar)
+
+    @property
+    def within_reach(self) -> bool:
+        """Whether a perfect model would reach the bar: False where even the ceiling does not."""
+        if self.bar is None or self.ceiling is None:
+            return True
+        return self._reaches(self.ceiling, self.bar)
+
+    def _reaches(self, value: float, bar: float) -> bool:
+        return value >= bar if self.wanted == "at least" else value <= bar
 
 
 class Table(_Part):

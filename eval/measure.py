@@ -81,7 +81,9 @@ def measure_chapters(bench: Bench, out_dir: Path) -> list[Chapter]:
     """Every chapter, in the order in which a failure explains the ones after it."""
     from eval.cost import cost_chapter
     from eval.faces import measure_detector, measure_recogniser
+    from eval.few_steps import few_steps_chapters
     from eval.insertions import insertions_chapter, run_insertions
+    from eval.keeping import keeping_chapter
     from eval.mixtures import mixtures_chapter, run_mixtures
     from eval.parity import parity_chapter
     from eval.portraits import attributes_chapter, autoencoder_chapter, identity_chapter
@@ -112,6 +114,8 @@ def measure_chapters(bench: Bench, out_dir: Path) -> list[Chapter]:
     chapters.append(
         _with(insertions_chapter(bench, insertions), insertions_sheet(insertions, out_dir))
     )
+    chapters.append(keeping_chapter(bench, insertions))
+    chapters += few_steps_chapters(bench, trials)
     chapters.append(parity_chapter(bench))
     return [*chapters[1:], chapters[0]]
 

@@ -150,6 +150,18 @@ def bootstrap(
     return float(low), float(high)
 
 
+def ratio(part: FloatArray, whole: FloatArray) -> float:
+    """The mean of one over the mean of the other, [n] each."""
+    return float(part.mean() / max(float(whole.mean()), 1e-6))
+
+
+def ratio_interval(part: FloatArray, whole: FloatArray) -> Interval | None:
+    """95 % bootstrap interval of a ratio of means, by pairs; None for fewer than two."""
+    if len(part) < 2:
+        return None
+    return bootstrap(lambda rows: ratio(part[rows], whole[rows]), len(part))
+
+
 def mean_interval(values: NDArray[np.generic], seed: int = 0) -> Interval | None:
     """95 % bootstrap interval of a mean, None for fewer than two values.
 

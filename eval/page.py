@@ -77,13 +77,21 @@ def _chapter(chapter: Chapter) -> list[str]:
     lines = [f"## {chapter.title}", "", chapter.method]
     if chapter.figures:
         lines += ["", *_markdown(_HEAD, [_cells(figure, "**no**") for figure in chapter.figures])]
-        notes = [f"- {figure.title}: {figure.note}" for figure in chapter.figures if figure.note]
+        notes = [
+            f"- {figure.title}: {said}" for figure in chapter.figures if (said := _said(figure))
+        ]
         lines += ["", *notes] if notes else []
     for table in chapter.tables:
         lines += ["", *_table(table)]
     for sample in chapter.samples:
         lines += ["", f"![{sample.title}]({sample.file})"]
     return lines
+
+
+def _said(figure: Figure) -> str:
+    """What is to be remarked of a figure: its note, and that its bar is out of reach."""
+    beyond = "" if figure.within_reach else "the ceiling itself lies under this bar"
+    return "; ".join(part for part in (figure.note, beyond) if part)
 
 
 def _bar_rows(card: Card) -> list[tuple[str, ...]]:
@@ -124,7 +132,7 @@ def _number(value: float, figure: Figure) -> str:
 
 
 def _value(figure: Figure) -> str:
-    unit = "" if figure.unit in ("", "share") else f" {figure.unit}"
+    unit = {"": "", "share": "", "°": "°"}.get(figure.unit, f" {figure.unit}")
     return f"{_number(figure.value, figure)}{unit}"
 
 

@@ -85,12 +85,12 @@ def run_trials(bench: Bench) -> Trials:
     )
 
 
-def draw(bench: Bench, source: Photo, wish: Wish, seed: int) -> Image:
-    """The portrait the bundle draws by its own defaults, uint8 [size, size, 3]."""
+def draw(bench: Bench, source: Photo, wish: Wish, seed: int, few: bool = False) -> Image:
+    """The portrait the bundle draws by its own defaults, uint8 [size, size, 3]; few: few steps."""
     request = FusionRequest(
         identities=(Identity(image=source.image),),
         attributes=wish.attributes,
-        steps=None,  # the bundle's own number: a card is of the models
+        steps="few" if few else None,  # the bundle's own number: a card is of the models
         seed=seed,
         verify=False,
     )

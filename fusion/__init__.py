@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from fusion.ledger.budgets import (
         Budget,
+        Period,
         budget_of,
         set_budget,
     )
@@ -86,9 +87,17 @@ if TYPE_CHECKING:
         Ledger,
         ledger_url,
     )
+    from fusion.ledger.listing import (
+        KeptPrices,
+        WrittenLine,
+        WrittenRequest,
+        kept_prices,
+        written_request,
+    )
     from fusion.ledger.money import (
         decimal_of,
         nano,
+        priced,
     )
     from fusion.ledger.prices import (
         Price,
@@ -124,6 +133,7 @@ if TYPE_CHECKING:
     from fusion.settings import EngineSettings
     from fusion.source import BundleSource
     from fusion.task import FusionTask, Reference, Role, TaskState
+    from fusion.telemetry import UsageTelemetry, usage_telemetry
     from fusion.trace import Stage, StageRecord, Trace
     from fusion.usage import Spent, Usage
 
@@ -168,6 +178,7 @@ _HOMES = {
     ),
     "ledger.budgets": (
         "Budget",
+        "Period",
         "budget_of",
         "set_budget",
     ),
@@ -195,9 +206,17 @@ _HOMES = {
         "Ledger",
         "ledger_url",
     ),
+    "ledger.listing": (
+        "KeptPrices",
+        "WrittenLine",
+        "WrittenRequest",
+        "kept_prices",
+        "written_request",
+    ),
     "ledger.money": (
         "decimal_of",
         "nano",
+        "priced",
     ),
     "ledger.prices": (
         "Price",
@@ -231,6 +250,7 @@ _HOMES = {
     "result": ("FusionResult", "IdentitySimilarity", "PictureReport"),
     "settings": ("EngineSettings",),
     "task": ("FusionTask", "Reference", "Role", "TaskState"),
+    "telemetry": ("UsageTelemetry", "usage_telemetry"),
     "trace": ("Stage", "StageRecord", "Trace"),
     "usage": ("Spent", "Usage"),
 }
@@ -280,6 +300,7 @@ __all__ = [
     "InvalidSize",
     "InvalidWeights",
     "Item",
+    "KeptPrices",
     "LEDGER_SCHEMA",
     "Ledger",
     "LedgerError",
@@ -289,6 +310,7 @@ __all__ = [
     "MemoryTrial",
     "Occupancy",
     "Opening",
+    "Period",
     "PictureKind",
     "PictureReport",
     "Pressure",
@@ -319,18 +341,23 @@ __all__ = [
     "Unit",
     "Unsupported",
     "Usage",
+    "UsageTelemetry",
     "Verdict",
+    "WrittenLine",
+    "WrittenRequest",
     "account_of",
     "budget_of",
     "compile_bundle",
     "decimal_of",
     "encode",
     "free_prices",
+    "kept_prices",
     "ledger_url",
     "left_open",
     "lines_between",
     "load_prices",
     "nano",
+    "priced",
     "quantities_of",
     "quantities_spent",
     "read_labels",
@@ -341,7 +368,9 @@ __all__ = [
     "soft_mask",
     "sums_of",
     "try_memory_mode",
+    "usage_telemetry",
     "verify_chain",
+    "written_request",
 ]
 
 

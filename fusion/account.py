@@ -19,7 +19,7 @@ from fusion.source import ModelSource
 from fusion.stages.verify import Verified
 from fusion.task import FusionTask, TaskState
 from fusion.trace import Trace
-from fusion.usage import Usage, whole
+from fusion.usage import Usage, added, whole
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ def _usage(
         connections=connections,
         peak_memory_bytes=peak_resident_bytes(),
         peak_device_bytes=peak_device_bytes(ground.drawer.device),
+        energy_millijoules=added(one.energy_millijoules for one in spent),
     )
 
 

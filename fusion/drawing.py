@@ -23,7 +23,8 @@ class DrawingSpent:
     through its outermost blocks only. seconds: from joining the loop to leaving it; cpu_seconds:
     what the processors worked for the process meanwhile; busy_seconds: of the seconds, the steps'
     own, shared among the rows of each step by their branches. mates: rows of other requests, on
-    average over the steps. splits: how often its batch was halved, for want of memory or to find
+    average over the steps. energy_millijoules: of the device, shared likewise; None where it is not
+    measured. splits: how often its batch was halved, for want of memory or to find
     out which row fails.
     """
 
@@ -33,6 +34,7 @@ class DrawingSpent:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     busy_seconds: float = 0.0
+    energy_millijoules: int | None = None
     mates: float = 0.0
     splits: int = 0
 
@@ -55,6 +57,7 @@ class Drawing:
     evaluations: int = 0
     shallow_evaluations: int = 0
     busy_seconds: float = 0.0
+    energy_millijoules: int | None = None
     splits: int = 0
     _joined: float = 0.0
     _left: float = 0.0
@@ -95,6 +98,7 @@ class Drawing:
             seconds=(self._left or time.perf_counter()) - self._joined if self._joined else 0.0,
             cpu_seconds=self._worked[1] - self._worked[0],
             busy_seconds=self.busy_seconds,
+            energy_millijoules=self.energy_millijoules,
             mates=sum(self._mates) / len(self._mates) if self._mates else 0.0,
             splits=self.splits,
         )

@@ -82,6 +82,8 @@ def settled_steps(
 ) -> ResolvedRequest:
     """The request with its steps chosen, now that its words and target are known."""
     fewest, most = resolved.steps_range
+    if resolved.few:
+        notes.decided(f"steps: few, which are {resolved.steps} of {resolved.scheduler}")
     if fewest == most:
         return resolved
     complexity = Complexity(openness(ground.plan.tokens))

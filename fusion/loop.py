@@ -21,6 +21,7 @@ from torch import Tensor
 from fusion.batching import Batcher, Lane
 from fusion.denoiser import RowDenoiser
 from fusion.drawing import Drawing
+from fusion.energy import EnergyCounter, energy_counter, shared
 from fusion.errors import DrawingFailed
 from fusion.memory import free_device_memory, is_out_of_memory
 from fusion.sampler import Row, advance, foreseen
@@ -52,9 +53,11 @@ class StepLoop:
         denoiser: Callable[[], RowDenoiser],
         largest_batch: int,
         within: Callable[[], AbstractContextManager[None]] = nullcontext,
+        energy_of: Callable[[torch.device], EnergyCounter | None] = energy_counter,
     ) -> None:
         """denoiser: called once there is something to draw. largest_batch: rows drawn together.
-        within: what the thread's life is led in.
+        within: what the thread's life is led in. energy_of: what counts a device's energy, if
+        anything does.
         """
         self._denoiser = denoiser
         self._rows: Batcher[_Entry] = Batcher(largest_batch)
@@ -62,7 +65,7 @@ class StepLoop:
         self._arriving: deque[Drawing] = deque()
         self._joined: dict[tuple[tuple[int, bool], ...], RowConditions] = {}
         self._numbers = count()
-        self._stopwatch = Stopwatch()
+        self._stopwatch = Stopwatch(energy_of)
         self._worker = Worker("limner-engine", within)
         self._drawing = False
         self._lock = threading.Lock()
@@ -233,7 +236,9 @@ class StepLoop:
 
 
 class _Bill:
-    """To whom a batch's time is charged: to its lane, and to its drawings by their branches."""
+    """To whom a batch is charged: its time to its lane, time and energy to its drawings by their
+    branches.
+    """
 
     def __init__(
         self, batcher: Batcher[_Entry], lane: Lane[_Entry], entries: Sequence[_Entry]
@@ -241,11 +246,16 @@ class _Bill:
         self._batcher, self._lane = batcher, lane
         self._branches = [(entry.drawing, entry.row.branches) for entry in entries]
 
-    def __call__(self, seconds: float) -> None:
+    def __call__(self, seconds: float, millijoules: int | None) -> None:
         self._batcher.charge(self._lane, seconds)
-        total = sum(branches for _, branches in self._branches)
+        weights = [branches for _, branches in self._branches]
         for drawing, branches in self._branches:
-            drawing.busy_seconds += seconds * branches / total
+            drawing.busy_seconds += seconds * branches / sum(weights)
+        if millijoules is None:
+            return
+        parts = shared(millijoules, weights)
+        for (drawing, _), part in zip(self._branches, parts, strict=True):
+            drawing.energy_millijoules = (drawing.energy_millijoules or 0) + part
 
 
 def _drawings_of(entries: Sequence[_Entry]) -> tuple[Drawing, ...]:

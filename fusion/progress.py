@@ -14,7 +14,7 @@ from PIL import Image
 from fusion.errors import FusionCancelled
 from fusion.task import FusionTask, TaskState
 from fusion.trace import Stage
-from fusion.usage import Spent, whole
+from fusion.usage import Spent, added, whole
 
 if TYPE_CHECKING:
     from fusion.drawing import DrawingSpent
@@ -113,6 +113,7 @@ class Handle:
                 denoiser_seconds=whole(sum(one.busy_seconds for one in drawings)),
                 seconds_by_stage=self._outcome.task.trace.seconds_by_stage(),
                 cpu_seconds_by_stage=self._outcome.task.trace.cpu_seconds_by_stage(),
+                energy_millijoules=added(one.energy_millijoules for one in drawings),
             )
 
     def events(self) -> Iterator[Event]:

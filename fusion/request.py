@@ -16,12 +16,12 @@ from fusion.errors import (
     InvalidEmbedding,
     InvalidRequest,
 )
+from models import SchedulerName
 from prompting import Attributes
 
 EMBEDDING_WIDTH: Final = 512
 ImageInput = str | Path | bytes | Image.Image | NDArray[np.uint8]
 AttributeValue = str | int | bool | None | Sequence[str]
-SchedulerName = Literal["ddim", "dpm++2m", "euler", "unipc"]
 DrawingMode = Literal["exact", "fast"]
 
 
@@ -83,7 +83,8 @@ class FusionRequest(_Strict):
     head: where white, or if it is transparent anywhere, where it is transparent.
     attributes: what the portrait should show; text: the same in free words, where attributes win.
     prompt, negative_prompt: given, used as they are; a prompt goes without a text.
-    steps: "auto" for as many as the request is complex (told in the trace), or a number.
+    steps: "auto" for as many as the request is complex (told in the trace), a number, or "few" for
+    the few steps, and the scheduler unless one is given, that the bundle draws nearly as well with.
     size: (width, height) in pixels, of a free portrait only.
     strength: how much of the target is drawn anew, over 0 up to 1. seed: picture k has seed + k.
     min_identity: the least cosine to the wished face; a picture below it is drawn again, up to
@@ -101,7 +102,7 @@ class FusionRequest(_Strict):
     text: str | None = None
     prompt: str | None = None
     negative_prompt: str | None = None
-    steps: int | Literal["auto"] | None = "auto"
+    steps: int | Literal["auto", "few"] | None = "auto"
     guidance_scale: float | None = None
     identity_scale: float | None = None
     strength: float | None = None

@@ -15,10 +15,10 @@ from fusion.request import (
     DrawingMode,
     FusionRequest,
     Identity,
-    SchedulerName,
     name_of,
     unit_embedding,
 )
+from models import FewSteps, SchedulerName
 from prompting import Attributes, optimize
 
 MAX_IDENTITIES: Final = 8
@@ -39,7 +39,7 @@ NO_GATE: Final = -1.0  # the least a cosine can be, so that nothing is rejected
 class RequestDefaults:
     """What a request that says nothing gets; size in pixels (width, height). negative_prompt: to
     which exclusions are added; None is the prompt optimiser's own. auto_steps: the fewest and the
-    most that steps="auto" takes.
+    most that steps="auto" takes. few_steps: what steps="few" is; None where that is not known.
     """
 
     steps: int
@@ -49,6 +49,7 @@ class RequestDefaults:
     size: tuple[int, int]
     negative_prompt: str | None = None
     auto_steps: tuple[int, int] = (15, 30)
+    few_steps: FewSteps | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class ResolvedRequest:
 
     fuses: whether there is a target; masked: whether a mask says where it is drawn anew.
     steps_range: what `steps` is chosen from once words and target are known, fewest and most; until
-    then it is the most. Where steps are given both are the same.
+    then it is the most. Where steps are given both are the same. few: whether "few" was asked.
     """
 
     identities: tuple[ResolvedIdentity, ...]
@@ -92,6 +93,7 @@ class ResolvedRequest:
     words: Words
     steps: int
     steps_range: tuple[int, int]
+    few: bool
     guidance_scale: float
     guidance_interval: tuple[float, float]
     identity_scale: float
@@ -132,6 +134,7 @@ def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedReques
     if request.size is not None and fuses:
         raise InvalidSize("with a target the picture has the target's size: leave size out")
     fewest, most = _steps(request.steps, defaults)
+    few = _few(defaults) if request.steps == "few" else None
     gate = NO_GATE if request.min_identity is None else request.min_identity
     if request.min_identity is not None and not request.verify:
         raise InvalidRequest("min_identity needs the result verified: leave verify on")
@@ -143,6 +146,7 @@ def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedReques
         words=_words(request, defaults.negative_prompt),
         steps=most,
         steps_range=(fewest, most),
+        few=few is not None,
         guidance_interval=_interval(request.guidance_interval),
         guidance_scale=_real(
             "guidance_scale", request.guidance_scale, defaults.guidance_scale, 0, MAX_GUIDANCE_SCALE
@@ -157,7 +161,7 @@ def resolve(request: FusionRequest, defaults: RequestDefaults) -> ResolvedReques
         min_identity=_real("min_identity", gate, NO_GATE, NO_GATE, 1),
         max_retries=_whole("max_retries", request.max_retries, 0, MAX_RETRIES),
         verify=request.verify,
-        scheduler=request.scheduler or "bundle",
+        scheduler=request.scheduler or (few.scheduler if few else "bundle"),
         eta=_real("eta", request.eta, 0.0, 0, 1),
         mode=request.mode,
         previews=_whole("previews", request.previews, 0, MAX_PREVIEWS),
@@ -235,8 +239,21 @@ def _strength(value: float | None, default: float) -> float:
 def _steps(given: int | str | None, defaults: RequestDefaults) -> tuple[int, int]:
     if given == "auto":
         return defaults.auto_steps
+    if given == "few":
+        few = _few(defaults).steps
+        return few, few
     steps = _whole("steps", given, 1, MAX_STEPS) if isinstance(given, int) else defaults.steps
     return steps, steps
+
+
+def _few(defaults: RequestDefaults) -> FewSteps:
+    if defaults.few_steps is None:
+        raise InvalidRequest(
+            'steps is "few", and nobody measured with how few steps this model draws well: give a '
+            'number or "auto"; your own bundle says it in its bundle.toml: under '
+            '[defaults.few_steps], steps = 4 and scheduler = "dpm++2m"'
+        )
+    return defaults.few_steps
 
 
 def _interval(given: tuple[float, float] | None) -> tuple[float, float]:

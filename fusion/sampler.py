@@ -22,7 +22,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from fusion.fast import EXACT, FastSettings
-from fusion.request import SchedulerName
+from models import SchedulerName
 
 Scheduler = Any  # diffusers has no common type with set_timesteps, step and add_noise
 

@@ -178,6 +178,7 @@ class BundleSource:
         self.defaults = RequestDefaults(
             steps=manifest.defaults.steps,
             auto_steps=_auto_steps(manifest.defaults.steps),
+            few_steps=manifest.defaults.few_steps,
             guidance_scale=manifest.defaults.guidance_scale,
             identity_scale=manifest.defaults.identity_scale,
             strength=manifest.defaults.strength,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fusion.trace import Stage
@@ -20,6 +20,12 @@ def whole(seconds: float) -> float:
     return nanoseconds(seconds) / _NANO
 
 
+def added(amounts: Iterable[int | None]) -> int | None:
+    """The sum of what was measured; None where nothing was."""
+    measured = [amount for amount in amounts if amount is not None]
+    return sum(measured) if measured else None
+
+
 @dataclass(frozen=True)
 class Spent:
     """What a request has taken so far, however it ends; numbers as in Usage.
@@ -32,6 +38,7 @@ class Spent:
     denoiser_seconds: float = 0.0
     seconds_by_stage: Mapping[Stage, float] = field(default_factory=dict)
     cpu_seconds_by_stage: Mapping[Stage, float] = field(default_factory=dict)
+    energy_millijoules: int | None = None
 
     @property
     def seconds(self) -> float:

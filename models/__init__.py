@@ -73,6 +73,8 @@ if TYPE_CHECKING:
         Defaults,
         Draws,
         FacesSettings,
+        FewSteps,
+        SchedulerName,
     )
     from models.masks import read_mask
     from models.memory_modes import (
@@ -180,6 +182,8 @@ _HOMES = {
         "Defaults",
         "Draws",
         "FacesSettings",
+        "FewSteps",
+        "SchedulerName",
     ),
     "masks": ("read_mask",),
     "memory_modes": (
@@ -228,6 +232,8 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "FewSteps",
+    "SchedulerName",
     "CROP_LANDMARKS",
     "CROP_SIZE",
     "FACEID",

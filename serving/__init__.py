@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from serving.keys import ApiKey, KeyStore, Scope
     from serving.server import log_to_stderr, serve
-    from serving.settings import Limits, ServerSettings, default_folder
+    from serving.settings import Limits, ServerSettings, default_folder, default_prices
 
 _HOMES = {
     "app": ("Server", "make_server"),
@@ -28,7 +28,7 @@ _HOMES = {
     "errors": ("KeyUnknown", "NameTaken", "SecretMissing", "ServingError"),
     "keys": ("ApiKey", "KeyStore", "Scope"),
     "server": ("log_to_stderr", "serve"),
-    "settings": ("Limits", "ServerSettings", "default_folder"),
+    "settings": ("Limits", "ServerSettings", "default_folder", "default_prices"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -46,6 +46,7 @@ __all__ = [
     "ServerSettings",
     "ServingError",
     "default_folder",
+    "default_prices",
     "log_to_stderr",
     "make_server",
     "serve",

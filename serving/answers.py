@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from io import BytesIO
 from typing import Final
 
 from PIL import Image
 
-from fusion import FusionResult, TaskState, encode
+from fusion import FusionResult, Quantity, TaskState, encode, quantities_of
 from prompting import PromptPlan
 from serving.jobs import Job
 from serving.orders import shown_within
 from serving.packet import JobPacket, Order
+from serving.usage import usage_from
 from serving.wire import (
     DecisionAnswer,
     JobStatus,
@@ -26,7 +26,6 @@ from serving.wire import (
     Report,
     SimilarityAnswer,
     TraceEntry,
-    UsageAnswer,
 )
 
 MEDIA_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
@@ -64,8 +63,12 @@ def prompt_answer(plan: PromptPlan) -> PromptAnswer:
     )
 
 
-def account(result: FusionResult, order: Order) -> tuple[Report, tuple[bytes, ...]]:
-    """The report of a result, and its pictures, encoded and labelled as the order asks."""
+def account(
+    result: FusionResult, order: Order, bytes_received: int = 0
+) -> tuple[Report, tuple[bytes, ...], tuple[Quantity, ...]]:
+    """The report of a result; its pictures, encoded and labelled as the order asks; all that is to
+    be booked of it.
+    """
     pictures, facts = [], []
     for index, picture in enumerate(result.pictures):
         image = result.images[index]
@@ -96,10 +99,11 @@ def account(result: FusionResult, order: Order) -> tuple[Report, tuple[bytes, ..
                 ),
             )
         )
-    usage = result.usage
-    numbers = asdict(usage) | {
-        "seconds_by_stage": {str(stage): spent for stage, spent in usage.seconds_by_stage.items()}
-    }
+    quantities = (
+        *quantities_of(result.usage),
+        Quantity("bytes_received", bytes_received),
+        Quantity("bytes_sent", sum(len(data) for data in pictures)),
+    )
     report = Report(
         model=result.model,
         prompt=prompt_answer(result.plan),
@@ -107,9 +111,9 @@ def account(result: FusionResult, order: Order) -> tuple[Report, tuple[bytes, ..
         decisions=result.trace.decisions,
         downgrades=(*order.downgrades, *result.trace.downgrades),
         warnings=result.warnings,
-        usage=UsageAnswer(**numbers),
+        usage=usage_from(dict(quantities)),
     )
-    return report, tuple(pictures)
+    return report, tuple(pictures), quantities
 
 
 def portrait_answer(job: Job, pictures: Sequence[bytes] | None) -> PortraitAnswer:
@@ -120,7 +124,6 @@ def portrait_answer(job: Job, pictures: Sequence[bytes] | None) -> PortraitAnswe
         "decisions": report.decisions,
         "downgrades": report.downgrades,
         "warnings": report.warnings,
-        "usage": report.usage,
         "images": tuple(
             PictureAnswer(
                 **facts.model_dump(),
@@ -135,6 +138,7 @@ def portrait_answer(job: Job, pictures: Sequence[bytes] | None) -> PortraitAnswe
         created=int(job.created),
         model=packet.model,
         tries=packet.tries,
+        usage=packet.usage,
         trace=tuple(TraceEntry(**vars(one)) for one in packet.task.trace.records),
         error=None if packet.failure is None else packet.failure.error,
         **known,

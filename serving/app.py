@@ -18,9 +18,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import compile_path
 
-from fusion import Engine, EngineSettings
+from fusion import (
+    Account,
+    Engine,
+    EngineSettings,
+    UsageTelemetry,
+    free_prices,
+    load_prices,
+    usage_telemetry,
+)
 from models import open_bundle
-from serving import routes_images, routes_portraits, routes_service
+from serving import routes_images, routes_portraits, routes_service, routes_usage
+from serving.books import Books
 from serving.context import Context
 from serving.database import Database
 from serving.desk import Desk
@@ -59,7 +68,7 @@ _FAILURES: Final = {
     410: "The request was cancelled",
     413: "The body is too large",
     422: "A picture whose faces cannot be used",
-    429: "The queue is full, or the key asked too often",
+    429: "The queue is full, the key asked too often, or its budget does not allow it",
     500: "A fault of the server",
     503: "The server is starting or ending",
 }
@@ -76,12 +85,14 @@ class Server:
     app: FastAPI
     engine: Engine
     database: Database
+    books: Books
     keys: KeyStore
     store: JobStore
     desk: Desk
     runner: JobRunner
     registry: Registry
     metrics: Metrics
+    telemetry: UsageTelemetry | None
     settings: ServerSettings
 
     def drain(self) -> None:
@@ -99,8 +110,9 @@ def make_server(
 
     engine: one that is loaded already. The page calls the API like anybody else, at the address
     in `app.state.url`.
-    Raises BundleNotFound, BundleCorrupt, DatabaseUnusable, SecretMissing.
+    Raises BundleNotFound, BundleCorrupt, DatabaseUnusable, SecretMissing, PriceRejected.
     """
+    prices = free_prices() if settings.prices is None else load_prices(settings.prices)
     bundle = open_bundle(settings.bundle)
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.database_url).prepared()
@@ -117,22 +129,32 @@ def make_server(
         face_pack=settings.face_pack,
         settings=working,
     )
-    metrics, registry, store = Metrics(), Registry(database), JobStore(database, seal)
-    keys = KeyStore(database)
+    metrics, registry, keys = Metrics(), Registry(database), KeyStore(database)
+    books = Books(prices, registry.id)
+    store = JobStore(database, seal, books)
 
     def ended(job: Job, seconds: float) -> None:
         metrics.job_ended(job.packet, seconds)
         desk.ended(time.time())
 
+    telemetry = usage_telemetry(engine.name)
+
+    def settled(account: Account) -> None:
+        metrics.settled(account)
+        if telemetry is not None:
+            telemetry.settled(account)
+
     runner = JobRunner(
         engine,
         store,
+        books,
         registry.id,
         at_once=working.active_requests + working.capacity // 2,
         attempts=settings.attempts,
         on_end=ended,
+        on_settled=settled,
     )
-    desk = Desk(engine, store, runner, registry.id, settings)
+    desk = Desk(engine, store, books, runner, registry.id, settings)
     manifest = bundle.manifest
     model = ModelAnswer(
         id=engine.name,
@@ -158,10 +180,23 @@ def make_server(
             for status, text in _FAILURES.items()
         },
     )
-    server = Server(app, engine, database, keys, store, desk, runner, registry, metrics, settings)
+    server = Server(
+        app,
+        engine,
+        database,
+        books,
+        keys,
+        store,
+        desk,
+        runner,
+        registry,
+        metrics,
+        telemetry,
+        settings,
+    )
     app.state.server = server
-    app.state.context = Context(desk, settings, metrics, model)
-    for routes in (routes_images, routes_portraits, routes_service):
+    app.state.context = Context(desk, database, settings, metrics, model)
+    for routes in (routes_images, routes_portraits, routes_service, routes_usage):
         app.include_router(routes.router)
     _answer_failures(app)
     _describe_keys(app)
@@ -196,6 +231,7 @@ def _page_path(path: str) -> bool:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     server: Server = app.state.server
     await to_thread.run_sync(server.registry.sign_in)
+    await to_thread.run_sync(server.books.release_left, server.database)
     chores = [asyncio.create_task(_chores(server)), asyncio.create_task(_load(server))]
     try:
         yield
@@ -206,6 +242,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await to_thread.run_sync(server.drain)
         await to_thread.run_sync(server.registry.sign_out)
         server.database.close()
+        if server.telemetry is not None:
+            await to_thread.run_sync(server.telemetry.close)
 
 
 async def _load(server: Server) -> None:

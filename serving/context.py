@@ -8,6 +8,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from serving.database import Database
 from serving.desk import Asked, Desk
 from serving.errors import BadRequest, Forbidden, NotFound
 from serving.events import client_gone
@@ -26,6 +27,7 @@ class Context:
     """What one server is made of, as its routes need it."""
 
     desk: Desk
+    database: Database
     settings: ServerSettings
     metrics: Metrics
     model: ModelAnswer

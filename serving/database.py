@@ -17,12 +17,15 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from fusion import LEDGER_SCHEMA, DatabaseUnusable, Schema
+from fusion import LEDGER_SCHEMA, DatabaseUnusable, Schema, TaskState
 from fusion import Database as AnyDatabase
 
 SCHEMA_VERSION: Final = 1
+UNFINISHED: Final = (TaskState.QUEUED.value, TaskState.RUNNING.value)
 
-__all__ = ["Database", "DatabaseUnusable", "canary", "jobs", "keys", "payloads", "servers"]
+__all__ = [
+    "UNFINISHED", "Database", "DatabaseUnusable", "canary", "jobs", "keys", "payloads", "servers",
+]  # fmt: skip
 
 metadata = MetaData()
 

@@ -16,11 +16,20 @@ from typing import Final
 from anyio import CapacityLimiter, to_thread
 
 from cache import Digest
-from fusion import Engine, FusionRequest, FusionTask, TaskState
+from fusion import (
+    BudgetExceeded,
+    CurrencyMismatch,
+    Engine,
+    FusionRequest,
+    FusionTask,
+    Opening,
+    TaskState,
+)
+from serving.books import Books, take_id
 from serving.errors import STORAGE_FAULTS, ApiError, BadRequest, TooMany, translate
 from serving.feed import Feed, Outcome
 from serving.intake import Payloads
-from serving.jobs import DRAWN, AlreadyAccepted, Job, JobChanged, JobStore, NewJob
+from serving.jobs import DRAWN, GIVEN, AlreadyAccepted, Job, JobChanged, JobStore, NewJob
 from serving.keys import ApiKey
 from serving.orders import Native, check_limits, digest_of, fusion_request
 from serving.packet import JobPacket, Order
@@ -66,11 +75,12 @@ class Desk:
         self,
         engine: Engine,
         store: JobStore,
+        books: Books,
         runner: JobRunner,
         owner: str,
         settings: ServerSettings,
     ) -> None:
-        self.engine, self.store, self.runner = engine, store, runner
+        self.engine, self.store, self.runner, self._books = engine, store, runner, books
         self._owner, self._settings = owner, settings
         self._turned_away = TurnedAway(settings.retry_seconds)
         self._taking = threading.Lock()  # of the room in the queue
@@ -112,15 +122,17 @@ class Desk:
             raise ending()
         request = fusion_request(asked.order, asked.payloads.kept, asked.payloads.ready)
         check_limits(asked.order, self.native, self._settings.limits)
-        self.engine.resolve(request)
+        job_id = new_id()
+        opening = self._opening(request, job_id, asked.key.tenant, asked.key.id)
         with self._room(1, asked.key, digest):
-            packet = self._packet(asked.order, asked.payloads, asked.keep)
-            new = NewJob(packet, asked.payloads.kept, digest, asked.idempotency_key)
+            packet = self._packet(job_id, asked.order, asked.payloads, asked.keep)
+            kept, name = asked.payloads.kept, asked.idempotency_key
+            new = NewJob(packet, kept, digest, name, opening)
             try:
                 (job,) = self._accept([new], asked.key)
             except AlreadyAccepted as before:
                 return same(before.job_id, before.digest, digest)
-            except STORAGE_FAULTS:
+            except (BudgetExceeded, CurrencyMismatch, *STORAGE_FAULTS):
                 self._turned_away.note(asked.key, digest)
                 raise
             return Ticket(job.id, self.runner.take(job, request))
@@ -141,15 +153,17 @@ class Desk:
     ) -> tuple[Ticket, ...]:
         orders, requests, new = read(), [], []
         for number, (order, payloads) in enumerate(orders):
+            job_id = new_id()
             try:
                 requests.append(fusion_request(order, payloads.kept, payloads.ready))
                 check_limits(order, self.native, self._settings.limits)
-                self.engine.resolve(requests[-1])
+                opening = self._opening(requests[-1], job_id, key.tenant, key.id)
             except (ValueError, ApiError) as error:
                 raise numbered(translate(error), number) from error
-            packet, digest = self._packet(order, payloads, True), digest_of(order, payloads)
+            packet = self._packet(job_id, order, payloads, True)
             named = None if name is None else f"{name}#{number}"
-            new.append(NewJob(packet, payloads.kept, digest, named))
+            digest = digest_of(order, payloads)
+            new.append(NewJob(packet, payloads.kept, digest, named, opening))
         if len(new) > self._settings.limits.waiting:
             raise BadRequest(
                 "invalid_request",
@@ -251,20 +265,29 @@ class Desk:
             self.leave(ticket)
 
     def _take_up(self, job: Job) -> Ticket:
-        """Begin again what was dropped since nobody waited. Raises JobChanged, TooMany."""
+        """Begin again what was dropped since nobody waited. Raises JobChanged, TooMany,
+        BudgetExceeded.
+        """
         if self.draining:
             raise ending()
+        request = fusion_request(job.packet.order, self.store.payloads(job.id, GIVEN))
+        take = job.packet.take + 1
+        opening = self._opening(request, take_id(job.id, take), job.tenant, job.key_id)
         with self._room(1, None, ""):
-            packet = job.packet.in_state(TaskState.QUEUED, failure=None)
-            job = self.store.change(job, packet, owner=self._owner)
-            return Ticket(job.id, self.runner.take(job))
+            packet = job.packet.in_state(TaskState.QUEUED, failure=None, take=take)
+            job = self.store.change(job, packet, owner=self._owner, opening=opening)
+            return Ticket(job.id, self.runner.take(job, request))
+
+    def _opening(self, request: FusionRequest, take: str, tenant: str, key_id: str) -> Opening:
+        """A take as it is booked. Raises what `Engine.resolve` raises."""
+        return self._books.opening(self.engine.opening(request, take), tenant, key_id)
 
     def _accept(self, new: Sequence[NewJob], key: ApiKey) -> tuple[Job, ...]:
         return self.store.accept(new, tenant=key.tenant, key_id=key.id, owner=self._owner)
 
-    def _packet(self, order: Order, payloads: Payloads, keep: bool) -> JobPacket:
+    def _packet(self, job_id: str, order: Order, payloads: Payloads, keep: bool) -> JobPacket:
         task = FusionTask(
-            id=f"portrait_{uuid.uuid4().hex[:28]}",
+            id=job_id,
             references=tuple(payloads.references),
             operations=(),
             created=time.time(),
@@ -279,6 +302,7 @@ class Desk:
             tries=int(begun),
             expires=task.created + self._settings.retention_seconds,
             keep=keep,
+            bytes_received=payloads.bytes_received,
         )
 
     def _known(self, asked: Asked, digest: Digest) -> str | None:
@@ -333,6 +357,11 @@ class Desk:
             return 2
         each = (ends[-1] - ends[0]) / (len(ends) - 1)
         return min(max(math.ceil(each * jobs / 2), 1), LONGEST_RETRY_SECONDS)
+
+
+def new_id() -> str:
+    """A job's id, which nobody else has."""
+    return f"portrait_{uuid.uuid4().hex[:28]}"
 
 
 def _counted(ticket: Ticket) -> Ticket:

@@ -9,9 +9,9 @@
         ├── BadRequest 400              ├── TooLarge 413
         ├── Unauthorized 401            ├── Unprocessable 422
         ├── Forbidden 403               ├── TooMany 429
-        ├── NotFound 404                ├── ServerFault 500
-        ├── TooSlow 408                 └── Unavailable 503
-        ├── Conflict 409
+        ├── NotFound 404                ├── OverBudget 429
+        ├── TooSlow 408                 ├── ServerFault 500
+        ├── Conflict 409                └── Unavailable 503
         └── Gone 410
 
 `translate` finds the answer to whatever the layers below raise. No message of theirs names a path,
@@ -28,6 +28,8 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fusion import (
+    BudgetExceeded,
+    CurrencyMismatch,
     DrawingFailed,
     EngineBusy,
     EngineClosed,
@@ -53,6 +55,7 @@ from prompting import (
     UnreadableText,
 )
 
+_NO_RETRY: Final = {"x-should-retry": "false"}
 STORAGE_FAULTS: Final = (OperationalError, InterfaceError, InternalError, PoolTimeout)
 
 
@@ -180,6 +183,12 @@ class TooMany(ApiError):
     status, kind = 429, "rate_limit_error"
 
 
+class OverBudget(ApiError):
+    """More than the key's budget allows: as OpenAI answers, and not worth another try."""
+
+    status, kind = 429, "insufficient_quota"
+
+
 class ServerFault(ApiError):
     """A fault of ours."""
 
@@ -249,6 +258,10 @@ def translate(error: BaseException) -> ApiError:
             "`target_face`), counted from 1 in the order of `boxes`",
             boxes=boxes,  # type: ignore[arg-type]  # four sides each
         )
+    if isinstance(error, BudgetExceeded):
+        return OverBudget("budget_exceeded", str(error), headers=_NO_RETRY)
+    if isinstance(error, CurrencyMismatch):  # no fault of the code: who runs the server mends it
+        return Forbidden("budget_unusable", str(error), headers=_NO_RETRY)
     if isinstance(error, STORAGE_FAULTS):  # locked, full, out of reach: their words name files
         return Unavailable(
             "storage_unavailable",

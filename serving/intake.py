@@ -31,7 +31,8 @@ class Payloads:
     """The pictures and embeddings of one request, as they are kept: by number.
 
     ready: small pictures as they were decoded, so that the engine need not do it again.
-    references: what the task refers to, in the order they came.
+    references: what the task refers to, in the order they came. bytes_received: as they came, not
+    as they are kept.
     """
 
     limits: Limits
@@ -39,13 +40,14 @@ class Payloads:
     digests: list[Digest] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     ready: dict[int, Image.Image] = field(default_factory=dict)
+    bytes_received: int = 0
 
     def picture(self, role: Role, name: str, data: bytes) -> int:
         """Check, decode and keep a picture: upright, without metadata. Raises ImageRejected."""
         check_picture_file(name, data, self.limits)
         picture = read_image(data, name, self.limits.picture_pixels)
         kept = data if is_plain(data) else _plain_png(picture)
-        number = self._keep(role, name, digest_bytes(data), kept)
+        number = self._keep(role, name, data, kept)
         if picture.width * picture.height <= READY_PIXELS:
             self.ready[number] = picture
         return number
@@ -54,12 +56,12 @@ class Payloads:
         """Keep a mask, upright: white is drawn anew. Raises ImageRejected."""
         check_picture_file(name, data, self.limits)
         meant = read_mask(data, name, self.limits.picture_pixels)
-        return self._keep(Role.MASK, name, digest_bytes(data), _plain_png(Image.fromarray(meant)))
+        return self._keep(Role.MASK, name, data, _plain_png(Image.fromarray(meant)))
 
     def embedding(self, name: str, values: list[float]) -> int:
         """Keep an embedding, float32 [512]."""
         data = np.asarray(values, dtype="<f4").tobytes()
-        return self._keep(Role.IDENTITY, name, digest_bytes(data), data)
+        return self._keep(Role.IDENTITY, name, data, data)
 
     def person(self, number: int, person: Person) -> OrderedPerson:
         """Keep a person of the wire. Raises BadRequest, ImageRejected."""
@@ -83,8 +85,10 @@ class Payloads:
             face=person.face,
         )
 
-    def _keep(self, role: Role, name: str, digest: Digest, data: bytes) -> int:
-        self.kept.append(data)
+    def _keep(self, role: Role, name: str, given: bytes, kept: bytes) -> int:
+        digest = digest_bytes(given)
+        self.bytes_received += len(given)
+        self.kept.append(kept)
         self.digests.append(digest)
         self.references.append(Reference(role, name, digest))
         return len(self.kept) - 1

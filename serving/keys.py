@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
+from fusion import Budget, Period, budget_of, set_budget
 from serving.database import Database, keys
 from serving.errors import KeyUnknown, NameTaken, ServingError
 
@@ -123,14 +124,28 @@ class KeyStore:
 
     def revoke(self, name_or_id: str) -> ApiKey:
         """End a key at once. Raises KeyUnknown."""
-        wanted = (keys.c.name == name_or_id) | (keys.c.id == name_or_id)
         now = time.time()
         with self._database.writing() as connection:
-            row = connection.execute(select(keys).where(wanted, keys.c.revoked.is_(None))).first()
-            if row is None:
-                raise KeyUnknown(f"there is no live key {name_or_id}: see `limner keys list`")
+            row = _live(connection, name_or_id)
             connection.execute(update(keys).where(keys.c.id == row.id).values(revoked=now))
         return _read(row)
+
+    def set_budget(
+        self, name_or_id: str, amount: int | None, currency: str, period: Period = "month"
+    ) -> ApiKey:
+        """Say how much a key may cost from now on, in nano-units; None: as much as it likes.
+
+        Raises KeyUnknown, QuantityRejected, PriceRejected.
+        """
+        with self._database.writing() as connection:
+            row = _live(connection, name_or_id)
+            set_budget(connection, row.id, amount, currency, period)
+        return _read(row)
+
+    def budget(self, key_id: str) -> Budget | None:
+        """A key's budget and how it stands; None without one."""
+        with self._database.reading() as connection:
+            return budget_of(connection, key_id)
 
     def authenticate(self, token: str) -> ApiKey | None:
         """The live key of a token; None for anything else."""
@@ -143,6 +158,14 @@ class KeyStore:
         # Compared in any case, so that an unknown id takes no less time than a known one.
         right = hmac.compare_digest(_hashed(found[2]), known)
         return _read(row) if row is not None and right and row.revoked is None else None
+
+
+def _live(connection: Connection, name_or_id: str) -> Row[Any]:
+    wanted = (keys.c.name == name_or_id) | (keys.c.id == name_or_id)
+    row = connection.execute(select(keys).where(wanted, keys.c.revoked.is_(None))).first()
+    if row is None:
+        raise KeyUnknown(f"there is no live key {name_or_id}: see `limner keys list`")
+    return row
 
 
 def _hashed(secret: str) -> str:

@@ -13,10 +13,13 @@ from serving.jobs import Job
 
 @dataclass(eq=False)
 class Live:
-    """A job in this server's hands. request: None until it is read from the database."""
+    """A job in this server's hands. request: None until it is read from the database. booked:
+    whether its take is known to be open in the ledger.
+    """
 
     job: Job
     request: FusionRequest | None
+    booked: bool = False
     feed: Feed = field(init=False)
     handle: Handle | None = None
     cancelled: bool = False

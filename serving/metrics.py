@@ -1,4 +1,8 @@
-"""What Prometheus is told. Labels are routes, states and stages: never a person's or a tenant's."""
+"""What Prometheus is told. Labels are routes, states and stages: never a person's or a tenant's.
+
+What requests used is counted once for each that is settled, from its account in the ledger: in
+whole numbers, so that the sums are the ledger's to the last unit.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fusion import Account
 from serving.packet import JobPacket
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,6 +53,16 @@ class Metrics:
         self._projections = Counter(
             "limner_projections", "Keys and values made of words and faces", ["how"], registry=kept
         )
+        self._tokens = Counter(
+            "limner_tokens", "Of prompts, and of the same wishes in ordinary words", ["of"],
+            registry=kept,
+        )  # fmt: skip
+        self._denoiser = Counter(
+            "limner_denoiser_nanoseconds", "Of the denoiser's time", registry=kept
+        )
+        self._cost = Counter(
+            "limner_cost_nano", "Billionths of the currency", ["currency"], registry=kept
+        )
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered, or its client left (499)."""
@@ -60,16 +75,20 @@ class Metrics:
         self._job_seconds.observe(seconds)
         for record in packet.task.trace.records:
             self._stage_seconds.labels(record.stage.value).inc(max(record.seconds, 0.0))
-        if packet.report is None:
-            return
-        usage = packet.report.usage
-        self._pictures.inc(usage.images)
-        self._evaluations.labels("whole").inc(usage.denoiser_evaluations)
-        self._evaluations.labels("shallow").inc(usage.shallow_evaluations)
-        self._positions.labels("computed").inc(usage.positions_computed)
-        self._positions.labels("reused").inc(usage.positions_reused)
-        self._projections.labels("computed").inc(usage.projections_computed)
-        self._projections.labels("reused").inc(usage.projections_reused)
+
+    def settled(self, account: Account) -> None:
+        """A request was settled in the ledger."""
+        used = account.quantity
+        self._pictures.inc(used("images"))
+        self._tokens.labels("prompt").inc(used("tokens"))
+        self._tokens.labels("ordinary").inc(used("baseline_tokens"))
+        self._evaluations.labels("whole").inc(used("denoiser_evaluations"))
+        self._evaluations.labels("shallow").inc(used("shallow_evaluations"))
+        self._denoiser.inc(used("denoiser_time"))
+        for how in ("computed", "reused"):
+            self._positions.labels(how).inc(used(f"positions_{how}"))
+            self._projections.labels(how).inc(used(f"projections_{how}"))
+        self._cost.labels(account.currency).inc(account.cost)
 
     def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """A gauge that is looked at when it is asked for."""

@@ -12,10 +12,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fusion import FusionTask, TaskState
+from fusion import Account, FusionTask, TaskState
 from serving.errors import ApiError, ErrorBody
 from serving.seal import Seal, SealBroken
-from serving.wire import DrawingSettings, OutputFormat, Report
+from serving.usage import usage_of
+from serving.wire import DrawingSettings, OutputFormat, Report, UsageAnswer
 
 
 class _Part(BaseModel):
@@ -57,16 +58,20 @@ class Order(DrawingSettings):
 
 
 class Failure(_Part):
-    """Why a job ended without pictures; client_left: since nobody waited for it any more."""
+    """Why a job ended without pictures; client_left: since nobody waited for it any more. usage:
+    what it took until then.
+    """
 
     status: int
     error: ErrorBody
     client_left: bool = False
+    usage: UsageAnswer | None = None
 
 
 class JobPacket(_Part):
     """All that is known of a job. tries: how often it was begun. keep: whether it is drawn though
-    nobody waits for it.
+    nobody waits for it. take: which one in the books it is, from 1. bytes_received: of what came
+    with it.
     """
 
     version: Literal[1] = 1
@@ -76,6 +81,8 @@ class JobPacket(_Part):
     expires: float
     tries: int = 0
     keep: bool = False
+    take: int = 1
+    bytes_received: int = 0
     report: Report | None = None
     failure: Failure | None = None
 
@@ -88,10 +95,34 @@ class JobPacket(_Part):
         # Not `now`: a job that was dropped may be taken up again.
         return self.changed(task=replace(self.task, state=state), **changes)
 
-    def failed(self, error: ApiError, state: TaskState, client_left: bool = False) -> JobPacket:
+    def failed(
+        self,
+        error: ApiError,
+        state: TaskState,
+        client_left: bool = False,
+        usage: UsageAnswer | None = None,
+    ) -> JobPacket:
         """The packet of a job that ends without pictures."""
-        failure = Failure(status=error.status, error=error.body, client_left=client_left)
+        failure = Failure(
+            status=error.status, error=error.body, client_left=client_left, usage=usage
+        )
         return self.in_state(state, report=None, failure=failure)
+
+    def booked(self, account: Account) -> JobPacket:
+        """The packet with the usage that the ledger tells."""
+        usage = {"usage": usage_of(account)}
+        if self.report is not None:
+            return self.changed(report=self.report.model_copy(update=usage))
+        if self.failure is not None:
+            return self.changed(failure=self.failure.model_copy(update=usage))
+        return self
+
+    @property
+    def usage(self) -> UsageAnswer | None:
+        """What it took, once it has ended."""
+        if self.report is not None:
+            return self.report.usage
+        return None if self.failure is None else self.failure.usage
 
     @property
     def state(self) -> TaskState:

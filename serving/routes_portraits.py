@@ -191,6 +191,7 @@ async def forget(job_id: JobId, here: Here, key: Painter) -> Response:
     feed = here.desk.runner.feed(job_id)
     if feed is not None and here.desk.runner.cancel(job_id):
         await feed.outcome()
+    await to_thread.run_sync(here.desk.runner.write_late)  # what it used is booked all the same
     await to_thread.run_sync(here.desk.store.delete, job_id, key.tenant)
     return _json(Forgotten(id=job_id))
 

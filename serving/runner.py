@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from fusion import (
+    Account,
     Engine,
     EngineBusy,
     EngineClosed,
@@ -20,17 +21,16 @@ from fusion import (
     EventKind,
     FusionCancelled,
     FusionRequest,
-    FusionResult,
     TaskState,
 )
-from serving.answers import account
-from serving.errors import STORAGE_FAULTS, ServerFault, Unavailable, translate
+from serving.books import Books, take_id
+from serving.endings import JobEnd, ending_of, given_up
+from serving.errors import STORAGE_FAULTS, ServerFault, translate
 from serving.fair_queue import FairQueue
 from serving.feed import Feed, Outcome
 from serving.jobs import GIVEN, Job, JobChanged, JobStore
 from serving.live import Live
 from serving.orders import fusion_request
-from serving.packet import JobPacket
 
 log = logging.getLogger("limner.jobs")
 WRITE_SECONDS: Final = 1.0  # how often the trace of a job under way is written down
@@ -49,22 +49,27 @@ class JobRunner:
         self,
         engine: Engine,
         store: JobStore,
+        books: Books,
         owner: str,
         *,
         at_once: int,
         attempts: int,
         on_end: Watcher,
+        on_settled: Callable[[Account], None],
     ) -> None:
-        """at_once: jobs given to the engine; attempts: how often a job is begun at most."""
-        self._engine, self._store, self._owner = engine, store, owner
+        """at_once: jobs given to the engine; attempts: how often a job is begun at most.
+        on_settled: told of each take that this server has settled, once.
+        """
+        self._engine, self._store, self._books, self._owner = engine, store, books, owner
         self._at_once, self._attempts, self._on_end = at_once, attempts, on_end
+        self._on_settled = on_settled
         self._live: dict[str, Live] = {}
         self._begun: set[str] = set()
         self._queue: FairQueue[Live] = FairQueue()
         self._changed = threading.Condition()
         self._ending = self._hurried = False
-        self._draining = threading.Lock()
-        self._unwritten: deque[tuple[Job, JobPacket, tuple[bytes, ...]]] = deque()
+        self._draining, self._writing_late = threading.Lock(), threading.Lock()
+        self._unwritten: deque[tuple[Job, JobEnd]] = deque()
         self._finishers = ThreadPoolExecutor(FINISHERS, "limner-jobs-finish")
         self._starter = threading.Thread(target=self._start_all, name="limner-jobs", daemon=True)
         self._starter.start()
@@ -91,8 +96,10 @@ class JobRunner:
         return not len(self._queue) and len(self._begun) < self._at_once
 
     def take(self, job: Job, request: FusionRequest | None = None) -> Feed:
-        """Take a job in hand that is written down as this server's."""
-        live = Live(job, request)
+        """Take a job in hand that is written down as this server's. request: where its take was
+        opened just now.
+        """
+        live = Live(job, request, booked=request is not None)
         with self._changed:
             ending = self._ending
             if not ending:
@@ -121,7 +128,7 @@ class JobRunner:
                         f"the server ended {job.packet.tries} times over this request: it is not "
                         "tried again; tell whoever runs the server",
                     )
-                    self._write_end(job, job.packet.failed(failure, TaskState.FAILED))
+                    self._write_end(job, given_up(job, failure))
                     continue
                 packet = job.packet.in_state(TaskState.QUEUED)
                 self.take(self._store.change(job, packet, owner=self._owner))
@@ -153,15 +160,21 @@ class JobRunner:
 
     def write_late(self) -> None:
         """Write down the endings for which the database was away."""
-        for _ in range(len(self._unwritten)):
-            job, packet, pictures = self._unwritten.popleft()
-            try:
-                self._write_end(job, packet, pictures)
-            except JobChanged:
-                continue
-            except Exception:
-                self._unwritten.append((job, packet, pictures))
-                return
+        with self._writing_late:
+            for _ in range(len(self._unwritten)):
+                job, end = self._unwritten[0]
+                try:
+                    self._write_late(job, end)
+                except Exception:
+                    self._unwritten.rotate(-1)  # another is tried first, once it is back
+                    return
+                self._unwritten.popleft()
+
+    def _write_late(self, job: Job, end: JobEnd) -> None:
+        try:
+            self._write_end(job, end)
+        except JobChanged:
+            self._overtaken(job, end)
 
     def hurry(self) -> None:
         """Wait no longer for work to end."""
@@ -212,14 +225,20 @@ class JobRunner:
     def _start(self, live: Live) -> None:
         """Give a job to the engine; what fails here ends as the job's failure."""
         try:
-            packet = live.job.packet
+            packet, request = live.job.packet, live.request
+            if request is None:
+                request = fusion_request(packet.order, self._store.payloads(live.job.id, GIVEN))
+                live.request = request
             if packet.state is not TaskState.RUNNING:  # else it was accepted as begun
                 packet = packet.in_state(TaskState.RUNNING, tries=packet.tries + 1)
-                live.job = self._store.change(live.job, packet, owner=self._owner)
-            request = live.request
-            if request is None:
-                given = self._store.payloads(live.job.id, GIVEN)
-                request = fusion_request(packet.order, given)
+                opening = None
+                if not live.booked:
+                    drawn = self._engine.opening(request, take_id(live.job.id, packet.take))
+                    opening = self._books.opening(drawn, live.job.tenant, live.job.key_id)
+                live.job = self._store.change(
+                    live.job, packet, owner=self._owner, opening=opening, accepted=True
+                )
+                live.booked = True
             handle = self._engine.submit(request, namespace=live.job.tenant, task_id=live.job.id)
             live.request = None  # photos are not to be held twice
         except (EngineBusy, EngineClosed, *STORAGE_FAULTS) as error:
@@ -276,94 +295,62 @@ class JobRunner:
     def _finish(self, live: Live, error: BaseException | None = None) -> None:
         """Write down how a job ended, then tell who waits."""
         try:
-            packet, pictures = self._ending_of(live, error)
+            end = ending_of(live, error, self._ending)
             with live.lock:
-                job, pictures = self._written(live, packet, pictures)
+                job, pictures = self._written(live, end)
             live.feed.end(Outcome(job, pictures))
-            if not (self._ending and packet.state is TaskState.QUEUED):
+            if not (self._ending and end.packet.state is TaskState.QUEUED):
                 self._on_end(job, time.time() - job.created)
         except BaseException:
             log.exception("job %s could not be ended", live.job.id)
             fault = ServerFault("internal_error", "the result could not be kept: send it again")
-            failed = live.job.packet.failed(fault, TaskState.FAILED)
-            self._keep_late(live.job, failed, ())
-            live.feed.end(Outcome(replace(live.job, packet=failed)))
+            end = given_up(live.job, fault, live)
+            self._keep_late(live.job, end)
+            live.feed.end(Outcome(replace(live.job, packet=end.packet)))
         finally:
             with self._changed:
                 self._live.pop(live.job.id, None)
                 self._begun.discard(live.job.id)
                 self._changed.notify_all()
 
-    def _ending_of(
-        self, live: Live, error: BaseException | None
-    ) -> tuple[JobPacket, tuple[bytes, ...]]:
-        """The packet a job ends with, and its pictures."""
-        packet, handle = live.job.packet, live.handle
-        if handle is not None:
-            packet = packet.changed(task=live.task_of(handle))
-            try:
-                result: FusionResult | None = handle.result()
-            except BaseException as failure:
-                error, result = failure, None
-            if result is not None:
-                report, pictures = account(result, packet.order)
-                return packet.in_state(TaskState.DONE, report=report, failure=None), pictures
-        if error is None:
-            error = FusionCancelled(f"request {live.job.id} was cancelled")
-        if (
-            isinstance(error, FusionCancelled | EngineClosed)
-            and self._ending
-            and not live.cancelled
-        ):
-            again = max(packet.tries - 1, 0)
-            return packet.in_state(TaskState.QUEUED, tries=again), ()  # the next server's
-        answer = translate(error)
-        if isinstance(answer, ServerFault | Unavailable):
-            log.error("job %s failed", live.job.id, exc_info=error)
-        state = TaskState.FAILED
-        if isinstance(error, FusionCancelled):
-            state = TaskState.CANCELLED
-            if live.client_left:  # it may come back, and no server has died over it
-                packet = packet.changed(tries=max(packet.tries - 1, 0))
-        return packet.failed(answer, state, live.client_left), ()
-
-    def _written(
-        self, live: Live, packet: JobPacket, pictures: tuple[bytes, ...]
-    ) -> tuple[Job, tuple[bytes, ...]]:
+    def _written(self, live: Live, end: JobEnd) -> tuple[Job, tuple[bytes, ...]]:
         for attempt in range(WRITE_TRIES):
             try:
-                return self._write_end(live.job, packet, pictures), pictures
+                return self._write_end(live.job, end), end.pictures
             except JobChanged:
-                return self._overtaken(live.job, packet, pictures)
+                return self._overtaken(live.job, end)
             except Exception:
                 log.exception("job %s could not be written, try %d", live.job.id, attempt + 1)
                 if attempt + 1 < WRITE_TRIES:
                     time.sleep(0.1 * 4**attempt)
         # Who waits gets the picture all the same; it is written down as soon as that is possible.
-        self._keep_late(live.job, packet, pictures)
-        return replace(live.job, packet=packet), pictures
+        self._keep_late(live.job, end)
+        return replace(live.job, packet=end.packet), end.pictures
 
-    def _keep_late(self, job: Job, packet: JobPacket, pictures: tuple[bytes, ...]) -> None:
+    def _keep_late(self, job: Job, end: JobEnd) -> None:
         if len(self._unwritten) < MOST_UNWRITTEN:
-            self._unwritten.append((job, packet, pictures))
+            self._unwritten.append((job, end))
         else:
             log.error("the ending of job %s is lost: it is drawn again after a restart", job.id)
 
-    def _overtaken(
-        self, job: Job, packet: JobPacket, pictures: tuple[bytes, ...]
-    ) -> tuple[Job, tuple[bytes, ...]]:
+    def _overtaken(self, job: Job, end: JobEnd) -> tuple[Job, tuple[bytes, ...]]:
         """The job is not what it was: forgotten, written down already, or another server's."""
         found = self._store.get(job.id)
         if found is None:
             gone = translate(FusionCancelled(f"request {job.id} was deleted"))
-            return replace(job, packet=packet.failed(gone, TaskState.CANCELLED)), ()
-        if found.packet.state is packet.state:  # our own write, whose answer was lost
-            return found, pictures
+            return replace(job, packet=end.packet.failed(gone, TaskState.CANCELLED)), ()
+        if found.packet.state is end.packet.state:  # our own write, whose answer was lost
+            account = self._store.account(end.settlement.request)
+            if account is not None:
+                self._on_settled(account)
+            return found, end.pictures
         return found, ()
 
-    def _write_end(self, job: Job, packet: JobPacket, drawn: Sequence[bytes] = ()) -> Job:
+    def _write_end(self, job: Job, end: JobEnd) -> Job:
         # The photos are kept only where the job may be taken up again.
-        again = packet.state is TaskState.QUEUED or (
-            packet.failure is not None and packet.failure.client_left
+        job, account = self._store.end(
+            job, end.packet, end.settlement, drawn=end.pictures, forget_given=not end.again
         )
-        return self._store.change(job, packet, drawn=drawn, forget_given=not again)
+        if account is not None:
+            self._on_settled(account)
+        return job

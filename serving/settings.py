@@ -15,6 +15,12 @@ def default_folder() -> Path:
     return home / "limner" / "server"
 
 
+def default_prices() -> Path | None:
+    """The price table unless told: $LIMNER_PRICES, else none."""
+    given = os.environ.get("LIMNER_PRICES")
+    return Path(given) if given else None
+
+
 @dataclass(frozen=True)
 class Limits:
     """What is refused before it costs anything.
@@ -51,7 +57,8 @@ class ServerSettings:
     finished request and its pictures are kept. drain_seconds: for work to end in when the server is
     asked to stop; what has not ended by then is done after the next start. attempts: how often a
     request is begun whose server died over it. retry_seconds: for how long a request that says it
-    is a retry finds the first try. page: whether the web page is served.
+    is a retry finds the first try. page: whether the web page is served. prices: a price table
+    (TOML), by which what is accepted from now on is charged; None charges nothing.
     """
 
     bundle: str = "mini"
@@ -70,6 +77,7 @@ class ServerSettings:
     attempts: int = 3
     retry_seconds: float = 600.0
     page: bool = False
+    prices: Path | None = field(default_factory=default_prices)
     limits: Limits = field(default_factory=Limits)
 
     @property

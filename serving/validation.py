@@ -23,7 +23,7 @@ def first_problem(problems: Sequence[Mapping[str, Any]]) -> ApiError:
     if where.startswith("attributes."):
         said = "a value is text, a whole number, true, false, or a list of texts, none of them long"
     elif where == "steps":
-        said = 'give a whole number from 1, or "auto"'
+        said = 'give a whole number from 1, "auto" or "few"'
     if first["type"] == "extra_forbidden":
         return BadRequest("unknown_parameter", f"{where} is not known here", param=where)
     if first["type"] == "missing":

@@ -88,7 +88,7 @@ class DrawingSettings(Wire):
 
     attributes: Annotated[dict[_Name, AttributeValue], Field(max_length=MAX_NAMES)] | None = None
     negative_prompt: Words | None = None
-    steps: Annotated[Whole, Field(ge=1)] | Literal["auto"] = "auto"
+    steps: Annotated[Whole, Field(ge=1)] | Literal["auto", "few"] = "auto"
     guidance_scale: Real | None = None
     identity_scale: Real | None = None
     strength: Real | None = None
@@ -207,8 +207,20 @@ class PictureAnswer(PictureFacts):
     b64_json: str | None
 
 
+class CostAnswer(Answer):
+    """What it cost in money. amount: a decimal number, exact; prices: the price table's sha256."""
+
+    amount: str
+    currency: str
+    prices: str
+
+
 class UsageAnswer(Answer):
-    """What it cost; see `fusion.Usage`."""
+    """What it took, also where it did not end well; see `fusion.Usage`.
+
+    bytes_received: of the pictures that came with it; bytes_sent: of those drawn, encoded.
+    energy_millijoules: null where nothing measures it. cost: null while it is not booked.
+    """
 
     images: int
     attempts: int
@@ -228,6 +240,12 @@ class UsageAnswer(Answer):
     seconds_by_stage: dict[str, float]
     peak_memory_bytes: int
     peak_device_bytes: int
+    cpu_seconds_by_stage: dict[str, float] = Field(default_factory=dict)
+    connections: int = 0
+    energy_millijoules: int | None = None
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    cost: CostAnswer | None = None
 
 
 class TraceEntry(Answer):
@@ -238,6 +256,7 @@ class TraceEntry(Answer):
     memory_delta_bytes: int
     decisions: tuple[str, ...]
     downgrades: tuple[str, ...]
+    cpu_seconds: float = 0.0
 
 
 class Report(Answer):

@@ -21,6 +21,7 @@ from models import (
     Defaults,
     Draws,
     FacesSettings,
+    FewSteps,
     seal_bundle,
 )
 
@@ -151,6 +152,7 @@ def describe(config: TrainingConfig, cache: Path) -> BundleDescription:
             identity_scale=1.0,
             strength=0.85,
             negative_prompt="",  # the captions know no "blurry"
+            few_steps=FewSteps(steps=4, scheduler="dpm++2m"),
         ),
         faces=FacesSettings(
             detector_sizes=((INPUT_SIZE, INPUT_SIZE),),

@@ -60,7 +60,7 @@ class ArmSettings(BaseModel):
     leave_out: tuple[str, ...] = ()
     negative_prompt: str | None = None
 
-    steps: int | Literal["auto"] = "auto"
+    steps: int | Literal["auto", "few"] = "auto"
     mode: Literal["exact", "fast"] = "exact"
     guidance_scale: float | None = None
     guidance_interval: tuple[float, float] | None = None

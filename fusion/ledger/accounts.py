@@ -22,7 +22,8 @@ class Ending(StrEnum):
 class Opening:
     """A request about to be drawn. template: names of its attributes, never
     their values, and "text" or "prompt" where words were given. expected: the most it should
-    take, which a budget is held against. owner: the process that draws it.
+    take, which a budget is held against. owner: the process that draws it; source: who
+    asks, without it the ledger's own.
     """
 
     id: str
@@ -30,7 +31,7 @@ class Opening:
     bundle_digest: str
     tenant: str = ""
     key: str = ""
-    source: str = "library"
+    source: str = ""
     kind: str = "portrait"
     template: tuple[str, ...] = ()
     owner: str = ""

@@ -90,11 +90,7 @@ def quantities_of(usage: Usage) -> tuple[Quantity, ...]:
         Quantity("denoiser_time", nanoseconds(usage.denoiser_seconds)),
         *_by_stage(TIME, usage.seconds_by_stage),
         *_by_stage(CPU, usage.cpu_seconds_by_stage),
-        *(
-            ()
-            if usage.energy_millijoules is None
-            else (Quantity("energy", usage.energy_millijoules),)
-        ),
+        *_energy(usage.energy_millijoules),
     )
 
 
@@ -106,6 +102,7 @@ def quantities_spent(spent: Spent) -> tuple[Quantity, ...]:
         Quantity("denoiser_time", nanoseconds(spent.denoiser_seconds)),
         *_by_stage(TIME, spent.seconds_by_stage),
         *_by_stage(CPU, spent.cpu_seconds_by_stage),
+        *_energy(spent.energy_millijoules),
     )
 
 
@@ -123,6 +120,11 @@ def checked(quantities: Iterable[Quantity]) -> tuple[Quantity, ...]:
         seen.add(name)
         kept.append(Quantity(name, amount))
     return tuple(kept)
+
+
+def _energy(millijoules: int | None) -> list[Quantity]:
+    """No line where it was not measured, which is not the same as none."""
+    return [] if millijoules is None else [Quantity("energy", millijoules)]
 
 
 def _by_stage(prefix: str, seconds: Mapping[Stage, float]) -> list[Quantity]:

@@ -257,7 +257,7 @@ def advanced_section(speaker: Speaker) -> AdvancedControls:
             elem_classes="lm-pills", elem_id="count", min_width=0,
         )  # fmt: skip
         mode = _pills(speaker, "mode", ("exact", "fast"))
-        steps = _pills(speaker, "steps", ("auto", "fixed"))
+        steps = _pills(speaker, "steps", ("auto", "few", "fixed"))
         steps_number = _slider(speaker, "steps_number", 4, 60, 20, 1, visible=False)
         seed = _pills(speaker, "seed", ("random", "seed_fixed"))
         seed_number = speaker.make(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from serving.page.controls import AdvancedControls, LookControls, PeopleControls, TargetControls
 from serving.page.wish import AttributeValue, PersonWish, Wish, attributes_of
@@ -86,7 +86,7 @@ class Reader:
             strength=float(data[self._target.strength]) / 100 if target else None,
             attributes=self.attributes(data),
             text=str(data[self._look.text] or ""),
-            steps=int(data[how.steps_number]) if data[how.steps] == "fixed" else None,
+            steps=_steps(data[how.steps], data[how.steps_number]),
             guidance_scale=float(data[how.guidance]) if by_hand else None,
             identity_scale=float(data[how.identity]) if by_hand else None,
             seed=_whole(data[how.seed_number]) if data[how.seed] == "seed_fixed" else None,
@@ -95,6 +95,12 @@ class Reader:
             mode="fast" if data[how.mode] == "fast" else "exact",
             min_identity=float(data[how.likeness] or 0),
         )
+
+
+def _steps(choice: object, number: object) -> int | Literal["few"] | None:
+    if choice == "few":
+        return "few"
+    return _whole(number) if choice == "fixed" else None
 
 
 def _path(value: object) -> Path | None:

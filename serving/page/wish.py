@@ -43,7 +43,7 @@ class Wish:
     strength: float | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     text: str = ""
-    steps: int | None = None
+    steps: int | Literal["few"] | None = None
     guidance_scale: float | None = None
     identity_scale: float | None = None
     seed: int | None = None

@@ -17,6 +17,8 @@ COMMANDS = (
     ("models", "pull"), ("models", "show"), ("models", "remove"), ("models", "example"),
     ("cache",), ("cache", "warm"), ("cache", "stats"), ("cache", "save"),
     ("ab",), ("ab", "run"), ("ab", "report"), ("ab", "aa"), ("ab", "suites"), ("ab", "example"),
+    ("costs",), ("costs", "verify"), ("costs", "show"), ("costs", "correct"), ("costs", "plan"),
+    ("costs", "prices"), ("costs", "elsewhere"),
     ("serve",), ("keys",), ("keys", "add"), ("keys", "list"), ("keys", "revoke"),
 )  # fmt: skip
 HEAVY = (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.errors import OptionRejected
-from cli.options import WeightedPhoto, parse_identity, parse_size, shares
+from cli.options import WeightedPhoto, parse_identity, parse_size, parse_steps, shares
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,15 @@ def test_a_size_is_width_by_height(text: str | None, size: tuple[int, int] | Non
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(OptionRejected, match="WIDTHxHEIGHT"):
         parse_size(text)
+
+
+def test_steps_are_a_number_or_a_word() -> None:
+    assert [parse_steps(text) for text in (None, "auto", "few", "12")] == [
+        "auto",
+        "auto",
+        "few",
+        12,
+    ]
+    for text in ("", "many", "-3", "4.5"):
+        with pytest.raises(OptionRejected, match="whole number, auto or few"):
+            parse_steps(text)

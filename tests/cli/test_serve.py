@@ -38,6 +38,55 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(
     assert "limner keys list" in capsys.readouterr().err
 
 
+def test_a_budget_is_set_listed_and_taken_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def listed() -> object:
+        capsys.readouterr()
+        assert keys(tmp_path, "list", "--json") == 0
+        return json.loads(capsys.readouterr().out)[0]["budget"]
+
+    keys(tmp_path, "add", "ada")
+    assert listed() is None
+    assert keys(tmp_path, "budget", "ada", "5.00", "--currency", "EUR") == 0
+    assert "0 of 5 EUR a month" in capsys.readouterr().out
+    assert listed() == {
+        "amount": "5", "currency": "EUR", "period": "month", "spent": "0", "reserved": "0"
+    }  # fmt: skip
+    assert keys(tmp_path, "list") == 0
+    assert keys(tmp_path, "budget", "ada", "0.5", "--currency", "EUR", "--period", "ever") == 0
+    assert "0 of 0.5 EUR in all" in capsys.readouterr().out
+    assert keys(tmp_path, "budget", "ada", "--none") == 0
+    assert listed() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("5.00",), "--currency"),
+        (("5.00", "--currency", "euro"), "EUR"),
+        (("five", "--currency", "EUR"), "no amount"),
+        (("5.00", "--currency", "EUR", "--period", "week"), "month or ever"),
+        (("5.00", "--none"), "either"),
+        ((), "either"),
+    ],
+)
+def test_a_budget_that_cannot_be_is_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("LIMNER_PRICES", raising=False)
+    keys(tmp_path, "add", "ada")
+    capsys.readouterr()
+    assert keys(tmp_path, "budget", "ada", *arguments) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert said in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -38,6 +38,22 @@ def test_a_bar_holds_from_its_own_side(card: Card) -> None:
     assert Figure(key="k", title="t", value=1.0, bar=1.0).holds is True
 
 
+def test_a_bar_above_the_ceiling_is_told_on_the_page(card: Card) -> None:
+    figure = Figure(key="top", title="top-1", value=0.9, unit="share", bar=0.95, ceiling=0.945)
+    assert not figure.within_reach
+    assert card.figure("auc").within_reach
+    turn = Figure(
+        key="turn", title="turn", value=2, unit="°", bar=3, wanted="at most", ceiling=1.5,
+        note="yaw",
+    )  # fmt: skip
+    assert turn.within_reach
+    chapter = card.chapters[0].model_copy(update={"figures": (figure, turn)})
+    page = render_card(card.model_copy(update={"chapters": (chapter,)}))
+    assert "- top-1: the ceiling itself lies under this bar" in page
+    assert "- turn: yaw\n" in page
+    assert "| turn | 2.000° |" in page
+
+
 def test_a_card_comes_back_from_its_file(card: Card, tmp_path: Path) -> None:
     path = card.write(tmp_path / "new")
     assert read_card(path) == card

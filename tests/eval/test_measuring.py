@@ -1,5 +1,6 @@
 """Measuring a whole bundle: every bar has its figure, every sheet its file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ from PIL import Image
 from eval import Card, read_card
 from eval.bench import Bench, Extent, look_at
 from eval.cost import CostUnmeasured, measure_cost
+from eval.few_steps import few_steps_chapters
 from eval.measure import measure_card, open_bench
 from eval.mixtures import WEIGHTS, Mixture, mixtures_chapter
 from eval.people import held_out_people, snapshot
-from eval.trials import restore
+from eval.trials import restore, run_trials
 
 # About twenty seconds of one core; a machine that is busy elsewhere may take its time.
 pytestmark = pytest.mark.timeout(900)
@@ -20,13 +22,15 @@ pytestmark = pytest.mark.timeout(900)
 BARRED = {
     "recogniser_auc", "recogniser_tar", "recogniser_auc_detector", "detector_recall",
     "detector_false", "detector_landmarks", "autoencoder_psnr", "autoencoder_identity",
-    "identity_auc", "identity_of_ceiling", "one_face", "attributes_mean", "attributes_least",
-    "mixture_follows", "target_nearer", "target_outside", "parity", "seconds_portrait",
-    "seconds_cold", "memory",
+    "identity_auc", "identity_top_1", "identity_of_ceiling", "one_face", "one_face_eyes",
+    "attributes_mean", "attributes_least", "colours_bound", "mixture_follows", "target_nearer",
+    "target_outside", "target_of_ceiling", "target_pose", "target_expression",
+    "few_cosine_change", "few_attributes_change", "parity", "seconds_portrait", "seconds_cold",
+    "memory",
 }  # fmt: skip
 LEAST = Extent(
     recogniser_people=4, recogniser_pictures=2, groups=4, portraits=4, gallery=3, pairs=2,
-    targets=2, parity_pictures=1, timed_pictures=1, sheet_people=1, sheet_words=2,
+    targets=2, poses=6, parity_pictures=1, timed_pictures=1, sheet_people=1, sheet_words=2,
 )  # fmt: skip
 
 
@@ -61,6 +65,26 @@ def test_even_random_weights_draw_what_diffusers_draws(measured: tuple[Card, Pat
     parity = measured[0].figure("parity")
     assert parity.holds
     assert parity.count == 4
+
+
+def test_every_bar_of_a_share_has_a_ceiling_and_an_interval(measured: tuple[Card, Path]) -> None:
+    new = ("one_face_eyes", "colours_bound", "target_pose", "target_expression")
+    assert measured[0].figure("target_pose_unsaid").bar is None
+    for figure in (measured[0].figure(key) for key in (*new, "few_cosine_change")):
+        assert figure.ceiling is not None
+        assert figure.interval is not None
+
+
+def test_few_steps_are_left_out_where_a_bundle_knows_none(bench: Bench) -> None:
+    manifest = bench.bundle.manifest
+    silent = manifest.model_copy(
+        update={"defaults": manifest.defaults.model_copy(update={"few_steps": None})}
+    )
+    plain = replace(bench, bundle=replace(bench.bundle, manifest=silent))
+    trials = run_trials(bench)
+    assert few_steps_chapters(plain, trials) == ()
+    (chapter,) = few_steps_chapters(bench, trials)
+    assert "2 steps of dpm++2m, instead of 3" in chapter.method
 
 
 def test_the_rest_of_a_target_stays_untouched(measured: tuple[Card, Path]) -> None:

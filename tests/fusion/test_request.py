@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fusion import (
+    Engine,
     FusionRequest,
     Identity,
     InvalidEmbedding,
@@ -23,6 +24,7 @@ from fusion import (
     resolve,
 )
 from fusion.request import unit_embedding
+from models import FewSteps
 from prompting import Attributes, InvalidAttribute, UnknownAttribute, UnreadableText
 from tests.fusion.conftest import painting, unit
 
@@ -59,6 +61,31 @@ def test_what_is_said_is_kept() -> None:
     assert resolved.gated
     assert resolved.steps_range == (7, 7)
     assert resolved.words.negative_given
+
+
+def test_few_steps_are_as_many_as_the_bundle_says_and_by_its_scheduler() -> None:
+    few = dataclasses.replace(DEFAULTS, few_steps=FewSteps(steps=4, scheduler="dpm++2m"))
+    resolved = resolve(FusionRequest(steps="few"), few)
+    assert (resolved.steps, resolved.steps_range, resolved.scheduler) == (4, (4, 4), "dpm++2m")
+    assert resolved.few
+    assert resolve(FusionRequest(steps="few", scheduler="euler"), few).scheduler == "euler"
+    usual = resolve(FusionRequest(), few)
+    assert (usual.scheduler, usual.few) == ("bundle", False)
+
+
+def test_few_steps_that_nobody_measured_are_refused_with_what_to_do() -> None:
+    with pytest.raises(InvalidRequest, match=r'"auto".*defaults\.few_steps') as caught:
+        resolve(FusionRequest(steps="few"), DEFAULTS)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_trace_tells_what_few_steps_were(mini_bundle: Path) -> None:
+    with Engine.load(mini_bundle) as engine:
+        result = engine.fuse(FusionRequest(steps="few", seed=1))
+        by_hand = engine.fuse(FusionRequest(steps=4, scheduler="dpm++2m", seed=1))
+    assert result.usage.steps == 4
+    assert "steps: few, which are 4 of dpm++2m" in result.trace.decisions
+    assert result.images[0].tobytes() == by_hand.images[0].tobytes()
 
 
 def test_no_none_survives() -> None:

@@ -16,6 +16,7 @@ from models import (
     Defaults,
     Draws,
     FacesSettings,
+    FewSteps,
 )
 from models.manifest import Component, FileRecord, read_manifest, write_manifest
 
@@ -153,6 +154,17 @@ def test_a_lora_is_one_safetensors_file_and_nothing_else_has_a_scale() -> None:
 def test_the_bundle_that_ships_is_written_as_it_stands(mini_bundle: Path, tmp_path: Path) -> None:
     write_manifest(tmp_path / "bundle.toml", read_manifest(mini_bundle / "bundle.toml"))
     assert (tmp_path / "bundle.toml").read_text() == (mini_bundle / "bundle.toml").read_text()
+
+
+def test_few_steps_are_few_and_of_a_scheduler_that_is_known(tmp_path: Path) -> None:
+    few = FewSteps(steps=4, scheduler="dpm++2m")
+    said = manifest(defaults=Defaults(few_steps=few))
+    write_manifest(tmp_path / "bundle.toml", said)
+    assert read_manifest(tmp_path / "bundle.toml").defaults.few_steps == few
+    assert manifest().defaults.few_steps is None
+    for wrong in ({"steps": 0, "scheduler": "ddim"}, {"steps": 4, "scheduler": "best"}):
+        with pytest.raises(ValidationError):
+            FewSteps.model_validate(wrong)
 
 
 def test_a_face_pack_needs_its_settings() -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import func, select
 
-from fusion import Engine, EngineSettings
+from fusion import Account, Engine, EngineSettings, Ledger, account_of
 from serving import Database, Limits, Scope, Server, ServerSettings, make_server
 from serving.database import jobs
 from serving.server import ListeningServer, start_listening
@@ -49,7 +50,49 @@ def jobs_ever(running: Running) -> int:
         return connection.execute(select(func.count()).select_from(jobs)).scalar_one()
 
 
+@contextmanager
+def ledger(url: str, **options: object) -> Iterator[Ledger]:
+    """The books in a server's database, as anybody may open them."""
+    with Ledger(url, **options) as opened:  # type: ignore[arg-type]
+        yield opened
+
+
+def accounts(opened: Ledger) -> list[Account]:
+    """What the books say of every request there ever was, in their order."""
+    with opened.reading() as connection:
+        ids = connection.execute(text("SELECT id FROM limner_ledger_requests ORDER BY number"))
+        return [account_of(connection, one) for one in ids.scalars().all()]
+
+
+def accounts_of(running: Running) -> list[Account]:
+    """Those of a server."""
+    with ledger(running.server.settings.database_url) as opened:
+        assert opened.verify().holds
+        return accounts(opened)
+
+
 Start = Callable[..., Running]
+
+
+@pytest.fixture(scope="session")
+def price_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prices of much that is counted, with more decimals than anybody needs."""
+    file = tmp_path_factory.mktemp("prices") / "prices.toml"
+    file.write_text(
+        'name = "tests"\ncurrency = "EUR"\n'
+        + "".join(
+            f'[[price]]\nitem = "{item}"\namount = "{amount}"\nper = {per}\n'
+            for item, amount, per in (
+                ("images", "0.01", 1),
+                ("tokens", "0.137", 1000),
+                ("denoiser_evaluations", "0.000000333", 7),
+                ("denoiser_time", "2.10", '"hour"'),
+                ("time.*", "0.7", '"hour"'),
+                ("bytes_sent", "0.09", '"gibibyte"'),
+            )
+        )
+    )
+    return file
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +105,20 @@ def engine(mini_bundle: Path) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def start(mini_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts servers in threads of this process; each has a folder and an engine of its own."""
+    with starting(mini_bundle, tmp_path_factory) as begin:
+        yield begin
+
+
+@pytest.fixture
+def start_briefly(mini_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """The same, for as long as the test lasts: before its database goes."""
+    with starting(mini_bundle, tmp_path_factory) as begin:
+        yield begin
+
+
+@contextmanager
+def starting(mini_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """What starts servers, which end with the block."""
     begun: list[tuple[ListeningServer, threading.Thread]] = []
 
     def begin(
@@ -91,10 +148,12 @@ def start(mini_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         begun.append((listening, thread))
         return Running(address, token, server)
 
-    yield begin
-    for listening, thread in begun:
-        listening.should_exit = True
-        thread.join(30)
+    try:
+        yield begin
+    finally:
+        for listening, thread in begun:
+            listening.should_exit = True
+            thread.join(30)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder, self._options = folder, options
         self._database = ["--database", database] if database else []
+        self.database_url = database or f"sqlite:///{folder / 'limner.db'}"
         self.key = self._limner("keys", "add", KEY_NAME, "--scope", "read", "--scope", "draw",
                                 "--scope", "metrics", "--rate", "100000").strip()  # fmt: skip
         self.process: subprocess.Popen[str] | None = None

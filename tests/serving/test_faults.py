@@ -11,12 +11,23 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from fusion import DrawingFailed, EngineBusy, FusionCancelled, InvalidSize, TaskExpired
+from fusion import (
+    BudgetExceeded,
+    CurrencyMismatch,
+    DrawingFailed,
+    Ending,
+    EngineBusy,
+    FusionCancelled,
+    InvalidSize,
+    TaskExpired,
+    decimal_of,
+)
 from models import BundleCorrupt, FaceNotFound, ImageRejected
 from prompting import UnknownAttribute
 from serving import Limits, SecretMissing
 from serving.errors import translate
-from tests.serving.conftest import Running, Start
+from serving.usage import usage_of
+from tests.serving.conftest import Running, Start, accounts_of
 
 
 @contextmanager
@@ -54,9 +65,9 @@ def test_on_a_full_disk_nothing_is_accepted_and_the_server_lives(start: Start) -
 
 
 def test_a_picture_that_cannot_be_kept_is_delivered_all_the_same(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, price_table: Path
 ) -> None:
-    running = start()
+    running = start(prices=price_table)
     with running.client() as client:
         client.post("/v1/portraits", json={"steps": 1})
         job = client.post("/v1/portraits", json={"steps": 120, "wait": False}).json()
@@ -67,12 +78,23 @@ def test_a_picture_that_cannot_be_kept_is_delivered_all_the_same(
             client.stream("GET", f"/v1/portraits/{job['id']}/events") as told,
         ):
             *_, last = (line for line in told.iter_lines() if line.startswith("data: "))
-        told_picture = json.loads(last[6:])["portrait"]["images"][0]["b64_json"]
+        told = json.loads(last[6:])["portrait"]
+        told_picture = told["images"][0]["b64_json"]
+        assert accounts_of(running)[-1].ending is None
         # And it is written down once there is room: nothing stays under way for ever.
         running.server.runner.write_late()
         kept = client.get(f"/v1/portraits/{job['id']}").json()
     assert kept["status"] == "completed"
     assert kept["images"][0]["b64_json"] == told_picture
+    # And booked, once: with the quantities that were told, and its cost.
+    running.server.runner.write_late()
+    booked = accounts_of(running)[-1]
+    assert booked.ending is Ending.DONE
+    assert told["usage"].get("cost") is None
+    assert kept["usage"] == {**told["usage"], **usage_of(booked).model_dump()}
+    assert kept["usage"]["cost"]["amount"] == decimal_of(booked.cost) != "0"
+    counted = running.server.metrics.registry.get_sample_value("limner_pictures_total")
+    assert counted == 2
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for(start: Start) -> None:
@@ -116,6 +138,8 @@ def test_models_that_break_are_a_fault_of_ours_without_a_path(
         (FusionCancelled("gone"), 410, "cancelled"),
         (TaskExpired("late"), 503, "expired"),
         (EngineBusy("full"), 429, "queue_full"),
+        (BudgetExceeded("spent"), 429, "budget_exceeded"),
+        (CurrencyMismatch("EUR, USD"), 403, "budget_unusable"),
         (DrawingFailed("nan"), 500, "drawing_failed"),
         (BundleCorrupt("/root/secret/path is gone"), 500, "internal_error"),
         (OSError("/root/secret/path"), 500, "internal_error"),

@@ -6,17 +6,20 @@ import time
 import pytest
 
 from cache import digest
-from fusion import FusionTask, TaskState
+from fusion import FusionTask, TaskState, free_prices
 from serving import Database
+from serving.books import Books
 from serving.jobs import DRAWN, GIVEN, AlreadyAccepted, Job, JobChanged, JobStore, NewJob
 from serving.packet import JobPacket, Order
 from serving.registry import Registry
 from serving.seal import Seal
 
+BOOKS = Books(free_prices(), "me")
+
 
 @pytest.fixture
 def store(database: Database) -> JobStore:
-    return JobStore(database, Seal(["0" * 43 + "="]))
+    return JobStore(database, Seal(["0" * 43 + "="]), BOOKS)
 
 
 def new_job(number: int = 1, seconds: float = 60.0, name: str | None = None) -> NewJob:
@@ -94,7 +97,7 @@ def test_of_two_changes_at_once_one_happens(store: JobStore) -> None:
 def test_what_was_drawn_replaces_what_was_given(store: JobStore) -> None:
     (job,) = accept(store, new_job())
     done = in_state(job, TaskState.DONE)
-    store.change(job, done, drawn=[b"picture"], forget_given=True)
+    store.end(job, done, None, drawn=[b"picture"], forget_given=True)
     assert store.payloads(job.id, DRAWN) == {0: b"picture"}
     assert store.payloads(job.id, GIVEN) == {}
 
@@ -134,7 +137,7 @@ def test_a_job_sealed_with_a_lost_secret_is_left_without_its_packet_and_given_up
     database: Database, store: JobStore
 ) -> None:
     accept(store, new_job(1), owner="dead")
-    other = JobStore(database, Seal(["1" * 43 + "="]))
+    other = JobStore(database, Seal(["1" * 43 + "="]), BOOKS)
     assert list(other.left_by([])) == [("portrait_1", None)]
     other.give_up("portrait_1")
     assert list(other.left_by([])) == []

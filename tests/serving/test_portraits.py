@@ -77,6 +77,15 @@ def test_the_picture_is_the_engines_own_to_the_last_bit(
     assert [entry["stage"] for entry in answer["trace"]][-1] == "verify"
 
 
+def test_few_steps_are_a_word_of_the_wire(client: httpx.Client) -> None:
+    answer = client.post("/v1/portraits", json={"steps": "few"}).json()
+    assert answer["usage"]["steps"] == 4
+    assert any("steps: few" in said for entry in answer["trace"] for said in entry["decisions"])
+    refused = client.post("/v1/portraits", json={"steps": "several"})
+    assert refused.status_code == 400
+    assert '"auto" or "few"' in refused.json()["error"]["message"]
+
+
 def test_the_picture_is_labelled_as_generated(client: httpx.Client) -> None:
     answer = client.post("/v1/portraits", json={"steps": 1}).json()
     data = base64.b64decode(answer["images"][0]["b64_json"])

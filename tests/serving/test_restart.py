@@ -4,11 +4,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from openai import OpenAI
 
+from fusion import Account, Ending, decimal_of
+from tests.serving.conftest import accounts, ledger
 from tests.serving.processes import ServerProcess
 
 JOBS = 10
@@ -16,12 +19,15 @@ STEPS = 30
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
+def process(
+    request: pytest.FixtureRequest, tmp_path: Path, price_table: Path
+) -> Iterator[ServerProcess]:
     """A server whose drain is far too short for what it will have to do."""
     database = None
     if request.param == "postgresql":
         database = request.getfixturevalue("postgres_url")
-    server = ServerProcess(tmp_path, "--drain-seconds", "0.5", database=database)
+    options = ("--drain-seconds", "0.5", "--prices", str(price_table))
+    server = ServerProcess(tmp_path, *options, database=database)
     yield server.start()
     if server.process is not None:
         server.kill()
@@ -67,6 +73,22 @@ def some_completed(client: httpx.Client, ids: list[str]) -> dict[str, dict[str, 
     raise AssertionError("none was completed")
 
 
+def takes(process: ServerProcess, job_id: str) -> list[Account]:
+    """What the books say of a job, take by take; they hold, and nothing in them is open."""
+    with ledger(process.database_url) as opened:
+        assert opened.verify().holds
+        found = accounts(opened)
+    assert all(one.ending is not None for one in found)
+    return [one for one in found if one.id.partition("/")[0] == job_id]
+
+
+def charged_once(process: ServerProcess, answers: dict[str, dict[str, Any]]) -> None:
+    """Each of them has one charge, the one it tells of."""
+    for job_id, answer in answers.items():
+        charges = [decimal_of(one.cost) for one in takes(process, job_id) if one.cost]
+        assert charges == [answer["usage"]["cost"]["amount"]]
+
+
 def test_nothing_accepted_is_lost_over_a_kill_and_nothing_delivered_is_drawn_twice(
     process: ServerProcess,
 ) -> None:
@@ -84,6 +106,9 @@ def test_nothing_accepted_is_lost_over_a_kill_and_nothing_delivered_is_drawn_twi
         assert drawn_since <= JOBS - len(delivered), "none of them was drawn again"
         resumed = [one for one in answers.values() if one["tries"] == 2]
         assert resumed, "some were under way when the server was killed"
+        charged_once(process, answers)
+        for one in resumed:  # killed between reserve and settle: the reservation was gone on under
+            assert [take.ending for take in takes(process, str(one["id"]))] == [Ending.DONE]
         assert max(int(str(one["tries"])) for one in answers.values()) == 2
 
 
@@ -117,6 +142,7 @@ def test_nothing_accepted_is_lost_over_a_termination_under_load(process: ServerP
     with process.client() as client:
         listed = client.get("/v1/portraits", params={"limit": 100}).json()["data"]
     assert len(listed) == JOBS + 3, "a retry over the restart made no request of its own"
+    charged_once(process, {one["id"]: one for one in listed})
 
 
 def test_a_request_over_which_the_server_dies_again_and_again_is_given_up(
@@ -139,3 +165,4 @@ def test_a_request_over_which_the_server_dies_again_and_again_is_given_up(
     error = ended["error"]
     assert isinstance(error, dict)
     assert error["code"] == "interrupted"
+    assert [one.ending for one in takes(process, job_id)] == [Ending.FAILED]

@@ -3,19 +3,21 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from openai import OpenAI
 
+from fusion import Ending, decimal_of
 from serving import Limits
-from tests.serving.conftest import Running, Start, jobs_ever
+from tests.serving.conftest import Running, Start, accounts_of, jobs_ever
 from tests.serving.cutting_proxy import CuttingProxy
 
 
 @pytest.fixture(scope="module")
-def quiet(start: Start) -> Running:
-    """A server whose pictures nobody else asks for."""
-    return start()
+def quiet(start: Start, price_table: Path) -> Running:
+    """A server whose pictures nobody else asks for, and which has a price."""
+    return start(prices=price_table)
 
 
 def drawn(running: Running) -> tuple[int, int]:
@@ -23,6 +25,13 @@ def drawn(running: Running) -> tuple[int, int]:
     metrics = running.server.metrics.registry
     pictures = metrics.get_sample_value("limner_pictures_total") or 0
     return jobs_ever(running), int(pictures)
+
+
+def charges(running: Running, job_id: str) -> tuple[list[int], set[Ending | None]]:
+    """What is charged for a job, take by take, and how its other takes ended."""
+    takes = [one for one in accounts_of(running) if one.id.partition("/")[0] == job_id]
+    free = {one.ending for one in takes if not one.cost}
+    return [one.cost for one in takes if one.cost], free
 
 
 def through(proxy: CuttingProxy, key: str, **options: object) -> OpenAI:
@@ -46,6 +55,9 @@ def test_a_connection_cut_before_the_answer_gives_one_generation(quiet: Running,
     assert (after[0] - before[0], after[1] - before[1]) == (1, 1)
     told = answer.model_extra["limner"]  # type: ignore[index]
     assert told["status"] == "completed"
+    charged, others = charges(quiet, told["id"])
+    assert [decimal_of(one) for one in charged] == [told["usage"]["cost"]["amount"]], "one charge"
+    assert others == ({Ending.CANCELLED} if when == "at once" else set())
 
 
 def test_a_retry_of_what_was_answered_gives_the_same_picture(quiet: Running) -> None:
@@ -88,7 +100,9 @@ def test_an_idempotency_key_gives_the_same_answer_to_all_who_ask_at_once(quiet: 
     with ThreadPoolExecutor(6) as pool:
         answers = set(pool.map(ask, range(6)))
     assert len(answers) == 1
-    assert next(iter(answers))[0] == 200
+    status, job_id = answers.pop()
+    assert status == 200
+    assert len(charges(quiet, job_id)[0]) == 1
     after = drawn(quiet)
     assert (after[0] - before[0], after[1] - before[1]) == (1, 1)
 

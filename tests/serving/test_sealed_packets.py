@@ -43,6 +43,14 @@ def a_packet(expires: float | None = None) -> JobPacket:
     )
 
 
+def test_a_packet_of_before_there_were_books_can_be_opened() -> None:
+    seal, packet = a_seal(), a_packet()
+    before = packet.model_dump_json(exclude={"take": True, "bytes_received": True})
+    opened = open_packet(seal, seal.close(before.encode(), "job portrait_1"), "portrait_1")
+    assert opened == packet
+    assert (opened.take, opened.usage) == (1, None)
+
+
 def test_a_task_comes_back_as_it_went() -> None:
     packet = a_packet()
     seal = a_seal()

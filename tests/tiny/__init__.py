@@ -20,6 +20,7 @@ from models import (
     Defaults,
     Draws,
     FacesSettings,
+    FewSteps,
     seal_bundle,
 )
 from tests.tiny.adapter import write_faceid
@@ -78,7 +79,13 @@ def _description() -> BundleDescription:
             people="drawn",
             hint="this bundle draws drawn people; for photographs: limner models pull sd15-faceid",
         ),
-        defaults=Defaults(steps=3, guidance_scale=2.5, identity_scale=1.0, strength=0.6),
+        defaults=Defaults(
+            steps=3,
+            guidance_scale=2.5,
+            identity_scale=1.0,
+            strength=0.6,
+            few_steps=FewSteps(steps=2, scheduler="dpm++2m"),
+        ),
         faces=FacesSettings(detector_sizes=((128, 128),), smallest_face=24),
         component=tuple(
             ComponentDescription(

@@ -1,20 +1,3 @@
-
-// --- charts: as wide as there is room, redrawn when that changes --------------------------------
-const COLOURS = ["--arm-0", "--arm-1", "--arm-2", "--arm-3", "--arm-4"];
-const colourOf = (arm) => `var(${COLOURS[Math.min(arm, COLOURS.length - 1)]})`;
-const widthOf = (place) => Math.max(260, Math.min(place.clientWidth || 900, 1060));
-
-function chart(title, width, height, label) {
-  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label ?? title });
-  return [make("figure", { class: "chart" }, make("figcaption", {}, title), svg), svg];
-}
-function ticks(low, high, most) { // round numbers between low and high
-  const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough * 0.999);
-  const made = [];
-  for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index++) made.push(index * step);
-  return made;
-}
 function tickText(metric, value, all, signed) { // as many digits as the steps need
   if (all.length < 2) return shown(metric, value, signed, true);
   const step = all[1] - all[0], scale = { share: 100, bytes: 2 ** -20 }[metric.unit] ?? 1;
@@ -28,12 +11,6 @@ function axis(svg, metric, scale, range, y, width, signed) {
     svg.append(draw("line", { class: "axis", x1: scale(value), x2: scale(value), y1: y, y2: y + 4 }));
     svg.append(draw("text", { class: "label", x: scale(value), y: y + 17, "text-anchor": "middle" }, tickText(metric, value, all, signed)));
   }
-}
-function limits(values, room = 0.04) {
-  let low = Math.min(...values), high = Math.max(...values);
-  if (low === high) { const half = Math.abs(low) * 0.05 || 0.5; low -= half; high += half; }
-  const more = (high - low) * room;
-  return [low - more, high + more];
 }
 // Dots stacked over their place, so that how many there are is what one sees.
 function dots(svg, values, scale, bottom, height, colour) {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from eval.ab.report.pictures import Album
 from eval.ab.results import Case, Drawing, Result
+from eval.report import for_script
 
 Words = Mapping[str, Mapping[str, str]]
 
@@ -76,14 +76,6 @@ def worst_cases(result: Result, cases: Sequence[Case], most: int | None) -> set[
         return min((sign * (value - base) for value in own), default=0.0) if base is not None else 0
 
     return {case.number for case in sorted(cases, key=gain)[:most]}
-
-
-def for_script(data: object) -> str:
-    """JSON that no text in it can end: a name may be </script>."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
 
 
 def _case(case: Case, album: Album) -> dict[str, object]:

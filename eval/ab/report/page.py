@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
 from eval.ab.report.data import data_of
 from eval.ab.report.forest import Bar, bar_of
-from eval.ab.report.words import of_result, read_words, sentences
+from eval.ab.report.words import WORDS_FILE, of_result, sentences
 from eval.ab.results import REPORT_FILE, Case, Comparison, Metric, Overall, Result
 from eval.ab.verdicts import shown_number, unit_of
 from eval.files import write_whole
+from eval.report import read_words, render_page
 
 MOST_PICTURED: Final = 600  # cases whose pictures a page has: more and no phone would open it
 _HERE: Final = Path(__file__).parent
-_SCRIPTS: Final = ("base.js", "charts.js", "cases.js", "script.js")
+_SCRIPTS: Final = ("values.js", "charts.js", "cases.js", "script.js")
 _GROUPS: Final = ("gate", "quality", "agreement", "set", "parts", "cost")
 
 
@@ -68,27 +64,19 @@ def render_report(
     folder: of the run, against which the pictures' paths are read. most_cases: show the pictures of
     so many only, those that lost most; None shows all.
     """
-    words = of_result(read_words(), result)
-    data = data_of(result, cases, folder, words, most_cases)
-    style = (_HERE / "style.css").read_text(encoding="utf-8")
-    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string((_HERE / "page.html.j2").read_text(encoding="utf-8"))
-    return template.render(
-        result=result,
-        words=words["en"],
-        sentences=[sentences(words, one, result.reference) for one in result.overall],
-        sections=[_section(result, one) for one in result.overall],
-        style=Markup(style),
-        script=Markup(script),
-        script_hash=_csp_hash(script),
-        data=Markup(data),
-        licences=dict.fromkeys((arm.bundle, arm.bundle_digest, arm.licence) for arm in result.arms),
-        shown_number=shown_number,
-        unit_of=unit_of,
-    )
+    words = of_result(read_words(WORDS_FILE), result)
+    values: dict[str, object] = {
+        "result": result,
+        "words": words["en"],
+        "sentences": [sentences(words, one, result.reference) for one in result.overall],
+        "sections": [_section(result, one) for one in result.overall],
+        "licences": dict.fromkeys(
+            (arm.bundle, arm.bundle_digest, arm.licence) for arm in result.arms
+        ),
+        "shown_number": shown_number,
+        "unit_of": unit_of,
+    }
+    return render_page(_HERE, _SCRIPTS, data_of(result, cases, folder, words, most_cases), values)
 
 
 def write_report(result: Result, cases: Sequence[Case], folder: Path) -> Path:
@@ -140,8 +128,3 @@ def _small(p: float) -> str:
 
 def _e_value(e: float) -> str:
     return f"= {e:.2f}" if e < 1000 else "> 1000"
-
-
-def _csp_hash(script: str) -> str:
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return "sha256-" + base64.b64encode(digest).decode("ascii")

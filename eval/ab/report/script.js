@@ -1,12 +1,6 @@
 
 // --- words, and beginning ------------------------------------------------------------------------
-function translate() {
-  document.documentElement.lang = state.language === "zh" ? "zh-CN" : "en";
-  for (const element of document.querySelectorAll("[data-w]")) {
-    const text = known(element.dataset.w);
-    if (text !== undefined) element.textContent = text;
-  }
-  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", word(element.dataset.label));
+function retell() {
   byId("search").placeholder = word("page.search");
   byId("left-out").textContent = data.others.length ? word("page.left_out", { shown: data.cases.length, all: everyone.length }) : "";
   fillSelects();
@@ -14,7 +8,6 @@ function translate() {
   if (byId("case").open) openCase(state.open);
 }
 function drawCharts() {
-  state.width = document.documentElement.clientWidth;
   drawPlane(); drawSpread(); drawLooks();
 }
 function fill(select, options) {
@@ -44,20 +37,7 @@ function fillSelects() {
   fill(byId("sort-arm"), data.arms.slice(1).map((name, index) => [String(index + 1), name]));
   byId("sort-arm-label").hidden = data.arms.length < 3;
 }
-async function copyText(button) {
-  const from = byId(button.dataset.copy);
-  try { await navigator.clipboard.writeText(from.textContent); } catch { // a page from a file may not
-    const range = document.createRange();
-    range.selectNodeContents(from);
-    getSelection().removeAllRanges(); getSelection().addRange(range);
-    document.execCommand("copy");
-  }
-  button.textContent = word("page.copied");
-  setTimeout(() => { button.textContent = word("page.copy"); }, 1600);
-}
-
-document.documentElement.classList.add("scripting");
-for (const id of ["language", "theme", "live", "plane-box"]) byId(id).hidden = false;
+for (const id of ["live", "plane-box"]) byId(id).hidden = false;
 const again = () => { state.shown = 24; drawCases(); };
 for (const id of ["sort", "sort-metric", "sort-arm", "only", "asked"]) byId(id).addEventListener("change", again);
 byId("search").addEventListener("input", again);
@@ -65,7 +45,6 @@ byId("more").addEventListener("click", () => { state.shown += 48; drawCases(); }
 byId("spread-metric").addEventListener("change", drawSpread);
 byId("looks-metric").addEventListener("change", drawLooks);
 for (const id of ["plane-cost", "plane-quality"]) byId(id).addEventListener("change", drawPlane);
-addEventListener("resize", () => { if (document.documentElement.clientWidth !== state.width) drawCharts(); });
 byId("case").addEventListener("click", (event) => { if (event.target === byId("case")) byId("case").close(); });
 byId("case").addEventListener("close", () => {
   const card = byId("cases").querySelectorAll(".card")[state.open];
@@ -75,23 +54,4 @@ byId("case").addEventListener("keydown", (event) => {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (by && state.kept[state.open + by]) { event.preventDefault(); openCase(state.open + by); byId("case").focus(); }
 });
-byId("language").addEventListener("click", () => {
-  state.language = state.language === "en" ? "zh" : "en";
-  remembered("language", state.language);
-  translate();
-});
-byId("theme").addEventListener("click", () => {
-  const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = root.dataset.theme ?? (dark ? "dark" : "light");
-  root.dataset.theme = now === "dark" ? "light" : "dark";
-  remembered("theme", root.dataset.theme);
-});
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => copyText(button));
-}
-const theme = remembered("theme");
-if (theme) document.documentElement.dataset.theme = theme;
-const language = remembered("language") ?? ((navigator.language || "").startsWith("zh") ? "zh" : "en");
-state.language = data.words[language] ? language : "en";
-translate();
+begin(retell, drawCharts);

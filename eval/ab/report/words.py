@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from eval.ab.results import Overall, Result, Verdict
 
-LANGUAGES: Final = ("en", "zh")
-
-
-def read_words() -> dict[str, dict[str, str]]:
-    """By language, every word by its key."""
-    text = Path(__file__).with_name("words.toml").read_text(encoding="utf-8")
-    tables = tomllib.loads(text)
-    return {
-        language: {
-            f"{table}.{key}": said[index]
-            for table, words in tables.items()
-            for key, said in words.items()
-        }
-        for index, language in enumerate(LANGUAGES)
-    }
+WORDS_FILE: Final = Path(__file__).with_name("words.toml")
 
 
 def of_result(words: Mapping[str, Mapping[str, str]], result: Result) -> dict[str, dict[str, str]]:

@@ -133,6 +133,7 @@ def _cost(words: Words, usage: UsageAnswer) -> str:
         (str(usage.projections_computed), "projections", _reused(words, usage.projections_reused)),
         (str(usage.faces_analysed), "faces", _reused(words, usage.faces_reused)),
         (human_bytes(usage.peak_memory_bytes), "memory", device),
+        *_charged(usage),
     )
     cells = "".join(
         f'<div class="lm-figure" data-figure="{key}"><b>{escape(figure)}</b>'
@@ -143,6 +144,13 @@ def _cost(words: Words, usage: UsageAnswer) -> str:
         f"<section><h3>{escape(words('cost.title'))}</h3>"
         f'<div class="lm-figures">{cells}</div></section>'
     )
+
+
+def _charged(usage: UsageAnswer) -> list[tuple[str, str, str]]:
+    """What it is charged with, where the server has prices."""
+    if usage.cost is None or usage.cost.amount == "0":
+        return []
+    return [(usage.cost.amount, "charged", usage.cost.currency)]
 
 
 def _reused(words: Words, count: int) -> str:

@@ -62,6 +62,7 @@ def test_settings_reach_the_request_and_seeds_are_the_same_in_every_arm(cases: C
     arm = ArmSettings(steps=4, identity_scale=0.3, scheduler="euler", eta=0.0, mode="fast")
     request = request_of(arm, cases[3])
     assert (request.steps, request.identity_scale, request.mode) == (4, 0.3, "fast")
+    assert request_of(ArmSettings(steps="few"), cases[3]).steps == "few"
     assert request.seed == request_of(ArmSettings(), cases[3]).seed
     assert request_of(ArmSettings(seed_offset=5), cases[3]).seed == request.seed + 5
 

@@ -99,6 +99,7 @@ def test_settings_go_as_they_are() -> None:
     assert (request.guidance_scale, request.identity_scale) == (3.0, 0.8)
     assert (request.min_identity, request.text, request.stream) == (0.4, "一位老人", True)
     assert portrait_request(Wish()).steps == "auto"
+    assert portrait_request(Wish(steps="few")).steps == "few"
 
 
 def test_nothing_said_asks_for_no_prompt() -> None:

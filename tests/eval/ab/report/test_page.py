@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from eval.ab.report import render_report, write_report
-from eval.ab.report.words import read_words
+from eval.ab.report.words import WORDS_FILE
+from eval.report import read_words
 from tests.eval.ab.report.sample_run import HOSTILE, make_run
 
 Opened = Callable[..., Page]
@@ -268,7 +269,7 @@ def test_a_picture_that_is_gone_leaves_the_report_whole(tmp_path: Path) -> None:
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    words = read_words()
+    words = read_words(WORDS_FILE)
     assert words["en"].keys() == words["zh"].keys()
     assert all(words["zh"].values())
     empty = [key for key, said in words["en"].items() if not said and not key.startswith("note.")]

@@ -1,40 +1,9 @@
-"use strict";
-// Everything is made with textContent: what people are called and wish for is text, never markup.
-const data = JSON.parse(document.getElementById("data").textContent);
-const byId = (id) => document.getElementById(id);
 const metrics = new Map(data.metrics.map((one) => [one.key, one]));
 const everyone = data.cases.concat(data.others);
-const state = { language: "en", shown: 24, kept: [], open: -1, width: 0 };
-
-function remembered(key, value) {
-  try {
-    if (value === undefined) return localStorage.getItem("limner-ab-" + key);
-    localStorage.setItem("limner-ab-" + key, value);
-  } catch { /* a page from a file may have no storage */ }
-  return null;
-}
-const known = (key) => data.words[state.language][key] ?? data.words.en[key];
-const word = (key, filled = {}) => (known(key) ?? key).replace(/\{(\w+)\}/g, (all, name) => filled[name] ?? all);
+Object.assign(state, { shown: 24, kept: [], open: -1 });
 const titled = (key) => word("metric." + key);
 const headed = (head) => known("head." + head) ?? head;
 const called = (value) => known("value." + value) ?? value;
-
-function make(tag, settings = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(settings)) {
-    if (name === "class") element.className = value;
-    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value);
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
-}
-function draw(tag, settings = {}, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(settings)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 // A value as people read it; signed: a difference, where shares are points.
 function shown(metric, value, signed, bare) {
