@@ -19,12 +19,14 @@ def nano(amount: str) -> int:
     """A decimal amount in nano-units. Raises PriceRejected: not a number, too fine, too large."""
     try:
         given = Decimal(amount)
-        if given.is_finite() and not -60 < int(given.as_tuple().exponent) <= given.adjusted() < 20:
-            raise PriceRejected(f"{amount[:40]} is too fine or too large to be counted")
-        scaled = Fraction(given) * NANO  # exact, whatever its digits
-        whole = int(scaled)
-    except (InvalidOperation, ValueError, OverflowError) as error:
+    except InvalidOperation as error:
         raise PriceRejected(f"{amount[:40]!r} is no amount: write one such as 0.0025") from error
+    if not given.is_finite():
+        raise PriceRejected(f"{amount!r} is no amount: write one such as 0.0025")
+    if not -60 < int(given.as_tuple().exponent) <= given.adjusted() < 20:
+        raise PriceRejected(f"{amount[:40]} is too fine or too large to be counted")
+    scaled = Fraction(given) * NANO  # exact, whatever its digits
+    whole = int(scaled)
     if whole != scaled:
         raise PriceRejected(f"{amount} has more than nine decimals: give a price per more units")
     if abs(whole) > LARGEST:

@@ -1,6 +1,7 @@
 """Whatever happens to requests, their answers, the ledger and its sums say the same to the unit."""
 
 import json
+import random
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -11,9 +12,13 @@ from typing import Any
 from fusion import (
     ITEMS,
     Database,
+    Engine,
+    FusionRequest,
     Ledger,
     budget_of,
     lines_between,
+    quantities_of,
+    quantities_spent,
     set_budget,
     sums_of,
 )
@@ -132,3 +137,39 @@ def assert_totals(url: str, spent: Counter[tuple[str, str]]) -> None:
 def rounded(quantity: int, price: int, per: int) -> int:
     """Half away from zero, reckoned otherwise than the ledger does."""
     return int(Decimal(quantity * price * 10 // per).scaleb(-1).quantize(0, ROUND_HALF_UP))
+
+
+def test_what_an_engine_draws_and_what_it_does_not_balance(
+    tiny_bundle: Path, opened: Opened
+) -> None:
+    """What results say, and what was spent on what was cancelled, is all that is booked."""
+    dice, ledger = random.Random(3), opened()
+    told: dict[str, dict[str, int]] = {}
+    with Engine.load(tiny_bundle, device="cpu", ledger=ledger) as engine:
+        for number in range(12):
+            cancelled = number % 3 == 2
+            handle = engine.submit(
+                FusionRequest(
+                    steps=400 if cancelled else dice.randrange(1, 4),
+                    count=dice.randrange(1, 3),
+                    attributes={"age": 40} if number % 2 else {},
+                ),
+                namespace=f"tenant {number % 2}",
+            )
+            for event in handle.events():
+                if cancelled and event.step == 2:
+                    handle.cancel()
+            if cancelled:
+                told[handle.task.id] = dict(quantities_spent(handle.spent))
+            else:
+                result = handle.result()
+                told[handle.task.id] = dict(quantities_of(result.usage))
+                assert result.account == ledger.account(handle.task.id)
+    with ledger.reading() as connection:
+        sums = sums_of(connection, ("request",))
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for one in sums.items:
+        found[one.group.request][one.item] = one.quantity
+    assert found == told
+    assert Counter(one.ending for one in sums.counts) == {"done": 8, "cancelled": 4}
+    assert ledger.verify().holds
