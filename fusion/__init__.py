@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     from fusion.colour import ColourMatch
     from fusion.compiling import compile_bundle
     from fusion.complexity import StepSettings
-    from fusion.database import (
-        Database,
-        DatabaseUnusable,
-        Schema,
-    )
+    from fusion.database import Database, DatabaseUnusable, Schema
     from fusion.engine import Engine
     from fusion.errors import (
         DrawingFailed,
@@ -39,23 +35,9 @@ if TYPE_CHECKING:
     )
     from fusion.fast import FastSettings
     from fusion.job import Occupancy
-    from fusion.ledger.accounts import (
-        Account,
-        BookedLine,
-        Ending,
-        Opening,
-    )
-    from fusion.ledger.book import (
-        Book,
-        account_of,
-        left_open,
-    )
-    from fusion.ledger.budgets import (
-        Budget,
-        Period,
-        budget_of,
-        set_budget,
-    )
+    from fusion.ledger.accounts import Account, BookedLine, Ending, Opening
+    from fusion.ledger.book import Book, account_of, left_open
+    from fusion.ledger.budgets import Budget, Period, budget_of, set_budget
     from fusion.ledger.errors import (
         AlreadyReserved,
         BudgetExceeded,
@@ -66,27 +48,10 @@ if TYPE_CHECKING:
         QuantityRejected,
         RequestUnknown,
     )
-    from fusion.ledger.export import (
-        LedgerLine,
-        lines_between,
-    )
-    from fusion.ledger.groups import (
-        DIMENSIONS,
-        Dimension,
-        Group,
-    )
-    from fusion.ledger.items import (
-        ITEMS,
-        Item,
-        Quantity,
-        Unit,
-        quantities_of,
-        quantities_spent,
-    )
-    from fusion.ledger.ledger import (
-        Ledger,
-        ledger_url,
-    )
+    from fusion.ledger.export import LedgerLine, lines_between
+    from fusion.ledger.groups import DIMENSIONS, Dimension, Group
+    from fusion.ledger.items import ITEMS, Item, Quantity, Unit, quantities_of, quantities_spent
+    from fusion.ledger.ledger import Ledger, ledger_url
     from fusion.ledger.listing import (
         KeptPrices,
         WrittenLine,
@@ -94,31 +59,11 @@ if TYPE_CHECKING:
         kept_prices,
         written_request,
     )
-    from fusion.ledger.money import (
-        decimal_of,
-        nano,
-        priced,
-    )
-    from fusion.ledger.prices import (
-        Price,
-        PriceTable,
-        free_prices,
-        load_prices,
-        read_prices,
-    )
-    from fusion.ledger.schema import (
-        LEDGER_SCHEMA,
-    )
-    from fusion.ledger.sums import (
-        Count,
-        Sum,
-        Sums,
-        sums_of,
-    )
-    from fusion.ledger.verify import (
-        Verdict,
-        verify_chain,
-    )
+    from fusion.ledger.money import decimal_of, nano, priced
+    from fusion.ledger.prices import Price, PriceTable, free_prices, load_prices, read_prices
+    from fusion.ledger.schema import LEDGER_SCHEMA
+    from fusion.ledger.sums import Count, Sum, Sums, sums_of
+    from fusion.ledger.verify import Verdict, verify_chain
     from fusion.mask import MaskShape, soft_mask
     from fusion.memory_trial import MemoryTrial, try_memory_mode
     from fusion.placement import FacePlacement
@@ -160,28 +105,10 @@ _HOMES = {
     ),
     "fast": ("FastSettings",),
     "job": ("Occupancy",),
-    "database": (
-        "Database",
-        "DatabaseUnusable",
-        "Schema",
-    ),
-    "ledger.accounts": (
-        "Account",
-        "BookedLine",
-        "Ending",
-        "Opening",
-    ),
-    "ledger.book": (
-        "Book",
-        "account_of",
-        "left_open",
-    ),
-    "ledger.budgets": (
-        "Budget",
-        "Period",
-        "budget_of",
-        "set_budget",
-    ),
+    "database": ("Database", "DatabaseUnusable", "Schema"),
+    "ledger.accounts": ("Account", "BookedLine", "Ending", "Opening"),
+    "ledger.book": ("Book", "account_of", "left_open"),
+    "ledger.budgets": ("Budget", "Period", "budget_of", "set_budget"),
     "ledger.errors": (
         "AlreadyReserved",
         "BudgetExceeded",
@@ -194,18 +121,8 @@ _HOMES = {
     ),
     "ledger.export": ("LedgerLine", "lines_between"),
     "ledger.groups": ("DIMENSIONS", "Dimension", "Group"),
-    "ledger.items": (
-        "ITEMS",
-        "Item",
-        "Quantity",
-        "Unit",
-        "quantities_of",
-        "quantities_spent",
-    ),
-    "ledger.ledger": (
-        "Ledger",
-        "ledger_url",
-    ),
+    "ledger.items": ("ITEMS", "Item", "Quantity", "Unit", "quantities_of", "quantities_spent"),
+    "ledger.ledger": ("Ledger", "ledger_url"),
     "ledger.listing": (
         "KeptPrices",
         "WrittenLine",
@@ -213,29 +130,11 @@ _HOMES = {
         "kept_prices",
         "written_request",
     ),
-    "ledger.money": (
-        "decimal_of",
-        "nano",
-        "priced",
-    ),
-    "ledger.prices": (
-        "Price",
-        "PriceTable",
-        "free_prices",
-        "load_prices",
-        "read_prices",
-    ),
+    "ledger.money": ("decimal_of", "nano", "priced"),
+    "ledger.prices": ("Price", "PriceTable", "free_prices", "load_prices", "read_prices"),
     "ledger.schema": ("LEDGER_SCHEMA",),
-    "ledger.sums": (
-        "Count",
-        "Sum",
-        "Sums",
-        "sums_of",
-    ),
-    "ledger.verify": (
-        "Verdict",
-        "verify_chain",
-    ),
+    "ledger.sums": ("Count", "Sum", "Sums", "sums_of"),
+    "ledger.verify": ("Verdict", "verify_chain"),
     "mask": ("MaskShape", "soft_mask"),
     "memory_trial": ("MemoryTrial", "try_memory_mode"),
     "placement": ("FacePlacement",),

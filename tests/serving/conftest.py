@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from fusion import Account, Engine, EngineSettings, Ledger, account_of
 from serving import Database, Limits, Scope, Server, ServerSettings, make_server
