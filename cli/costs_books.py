@@ -61,7 +61,7 @@ def show(
 ) -> None:
     """All lines of a request, as they are in the chain."""
     from cli.console import print_json, say, table
-    from eval import open_ledger
+    from eval import open_ledger, price_text
     from fusion import decimal_of, written_request
 
     with open_ledger(ledger_of(context, ledger)) as connection:
@@ -91,10 +91,10 @@ def show(
                 one.sequence,
                 one.item + (f" +{one.correction}" if one.correction else ""),
                 f"{one.quantity:,}",
-                f"{decimal_of(one.price)} / {one.per:,}" if one.price else "",
+                price_text(one.item, one.price, one.per),
                 decimal_of(one.cost) if one.cost else "",
                 one.note if len(one.note) < 64 else "",  # a digest of what the request is
-                one.hash[:12],
+                one.hash[:8],
             ]
             for one in found.lines
         ],

@@ -92,6 +92,7 @@ def _tell_items(as_json: bool) -> None:
 
 def _tell_table(file: Path, as_json: bool) -> None:
     from cli.console import print_json, say, table
+    from eval import price_text
     from fusion import ITEMS, decimal_of, load_prices
 
     found = load_prices(file)
@@ -114,14 +115,9 @@ def _tell_table(file: Path, as_json: bool) -> None:
         f"{found.sha256.hex()[:12]}",
         first=found.name,
     )
-    money = f"price, {found.currency}"
     table(
-        ["item", money, "for so many", "unit"],
-        [
-            [item, decimal_of(one.amount), f"{one.per:,}", str(ITEMS[item].unit)]
-            for item, one in found.prices.items()
-        ],
-        right={money, "for so many"},
+        ["item", f"price, {found.currency}"],
+        [[item, price_text(item, one.amount, one.per)] for item, one in found.prices.items()],
     )
 
 

@@ -177,6 +177,7 @@ class _Teller:
         other = self._report.repriced
         if other is None:
             return
+        from eval import price_text
         from fusion import decimal_of
 
         speech, currency = self._speech, other.table.currency
@@ -187,7 +188,7 @@ class _Teller:
         rows = [
             [
                 one.item, f"{one.quantity:,}",
-                f"{decimal_of(one.price)} / {one.per:,}" if one.price else "",
+                price_text(one.item, one.price, one.per),
                 f"{decimal_of(one.cost)}", *self._amounts(one.now),
             ]
             for one in other.items

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from eval.costs.forms import report_as_csv as costs_as_csv
     from eval.costs.forms import report_as_json as costs_as_json
     from eval.costs.money import digits_for as amount_digits
+    from eval.costs.money import price_text
     from eval.costs.money import rounded as amount_text
     from eval.costs.money import seconds_text as time_text
     from eval.costs.opening import ledger_name
@@ -93,6 +94,7 @@ __all__ = [
     "open_judges",
     "open_ledger",
     "plan_costs",
+    "price_text",
     "print_card",
     "read_ab_config",
     "read_ab_result",
@@ -152,6 +154,7 @@ _HOMES = {
     "null_ab": "ab.null",
     "open_judges": "judges",
     "open_ledger": "costs.opening:reading",
+    "price_text": "costs.money",
     "plan_costs": "costs.plan:plan",
     "print_card": "page",
     "read_ab_config": "ab.config:read_config",

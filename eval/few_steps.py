@@ -64,7 +64,7 @@ def _chapter(bench: Bench, trials: Trials, known: FewSteps) -> Chapter:
         Figure(
             key="few_attributes_change", title="change of attributes obeyed", unit="share",
             value=mean - usual_mean, bar=_MOST_LOST, ceiling=0.0, count=count,
-            interval=bootstrap(lost, count, resamples=200),
+            interval=bootstrap(lost, count, resamples=200), note="in percentage points",
         ),
         Figure(
             key="few_psnr", title="PSNR to the picture of the usual steps", unit="dB", digits=1,

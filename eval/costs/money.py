@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from fusion import decimal_of
+from fusion import ITEMS, Unit, decimal_of
 
 NANO: Final = 10**9
+_UNITS: Final = {
+    (Unit.NANOSECONDS, NANO): "second",
+    (Unit.NANOSECONDS, 60 * NANO): "minute",
+    (Unit.NANOSECONDS, 3600 * NANO): "hour",
+    (Unit.BYTES, 1 << 30): "gibibyte",
+}
 
 
 def digits_for(amounts: Iterable[int]) -> int:
@@ -37,3 +43,12 @@ def seconds_text(nanoseconds: int) -> str:
     if abs(seconds) < 1:
         return f"{seconds * 1000:,.3g} ms"
     return f"{seconds:,.1f} s" if abs(seconds) < 1000 else f"{seconds:,.0f} s"
+
+
+def price_text(item: str, price: int, per: int) -> str:
+    """A price as its table says it: 2.1 / hour; nothing where there is none."""
+    if not price:
+        return ""
+    unit = ITEMS[item].unit
+    named = _UNITS.get((unit, per)) or (f"{per:,} {unit}" if per > 1 else "1")
+    return f"{decimal_of(price)} / {named}"

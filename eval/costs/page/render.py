@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from eval.costs.money import NANO, digits_for, rounded, seconds_text
+from eval.costs.money import NANO, digits_for, price_text, rounded, seconds_text
 from eval.costs.page.days import OTHERS, Calendar, calendar_of
 from eval.costs.report import CostReport
 from eval.costs.savings import Saving
@@ -55,7 +55,8 @@ def render_costs(report: CostReport, language: str | None = None) -> str:
         "costs": costs, "calendar": calendar, "day_rows": _day_rows(calendar), "others": OTHERS,
         "groups": report.groups[:MOST_GROUPS], "left_out": len(report.groups) > MOST_GROUPS,
         "named": [one for one in report.question.by if one != "stage"],
-        "money": money, "exact": decimal_of, "time": seconds_text, "endings": ENDINGS,
+        "money": money, "exact": decimal_of, "price_text": price_text,
+        "time": seconds_text, "endings": ENDINGS,
         "largest": {one: _largest(report, one) for one in billed},
         "quantities": [(item, report.total.quantity(item.name)) for item in ITEMS.values()],
         "memory": report.total.quantity("peak_memory_bytes") / _MIB,
