@@ -99,7 +99,7 @@ def insertions_chapter(bench: Bench, insertions: list[Insertion]) -> Chapter:
             ceiling=float(ceilings.mean()), count=count,
         ),
         Figure(
-            key="target_of_ceiling", title="that, as a fraction of the perfect answer's",
+            key="target_of_ceiling", title="likeness, as a fraction of the perfect answer's",
             value=ratio(cosines, ceilings), bar=0.80, interval=ratio_interval(cosines, ceilings),
             count=count,
         ),
