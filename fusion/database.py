@@ -57,8 +57,8 @@ class Database:
         only_read: bool = False,
     ) -> None:
         """busy_milliseconds: how long a write waits for another's. flushed: whether it waits for
-        the disk, too: without, a power cut (no crash of ours) may take the newest writes. only_read:
-        an SQLite file stays as it is, whatever it is.
+        the disk, too: without, a power cut (no crash of ours) may take the newest writes.
+        only_read: an SQLite file stays as it is, whatever it is.
 
         Raises DatabaseUnusable for a URL that names no database; nothing is opened yet.
         """
