@@ -200,6 +200,27 @@ def test_what_can_never_be_booked_is_in_nobodys_way(file: Path) -> None:
         assert not ledger.late
 
 
+def test_a_late_entry_that_cannot_be_read_is_in_nobodys_way(file: Path) -> None:
+    """Every later request failed with the operating system's words."""
+    Path(f"{file}.late/1-folder.json").mkdir(parents=True)
+    with Ledger(file, read_prices(PRICES)) as ledger:
+        booked(ledger, "a")
+        assert ledger.account("a").ending is Ending.DONE
+
+
+def test_what_was_refused_of_an_unreserved_request_can_still_be_settled(file: Path) -> None:
+    """The first refusal forgot that it was not reserved: nothing of it was ever written."""
+    with Ledger(file, read_prices(PRICES), busy_milliseconds=0) as ledger:
+        with locked(file):
+            ledger.reserve(opening("a"))
+        for refused in (Quantity("tokens", -1), Quantity("images", 2**63 - 1)):
+            with pytest.raises(LedgerError):
+                ledger.settle("a", [refused])
+        account = ledger.settle("a", [], Ending.RELEASED)
+        assert account is not None
+        assert account.ending is Ending.RELEASED
+
+
 def test_a_reservation_whose_answer_was_lost_is_settled_once(file: Path) -> None:
     with Ledger(file, read_prices(PRICES), busy_milliseconds=0) as ledger:
         with locked(file):
