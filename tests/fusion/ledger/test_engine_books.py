@@ -89,3 +89,26 @@ def test_a_ledger_that_refuses_stops_the_request(tiny_bundle: Path, tmp_path: Pa
         pytest.raises(LedgerUnavailable, match="locked"),
     ):
         engine.fuse(FusionRequest(steps=1))
+
+
+ABSURD = """
+name = "by the nanosecond"
+currency = "EUR"
+[[price]]
+item = "denoiser_time"
+amount = "9000000000"
+"""
+
+
+def test_what_cannot_be_booked_holds_nothing_of_the_budget(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """A cost beyond what can be written left its request open for as long as the process lived."""
+    with (
+        Ledger(tmp_path / "ledger.db", read_prices(ABSURD)) as ledger,
+        Engine.load(tiny_bundle, device="cpu", ledger=ledger) as engine,
+    ):
+        result = engine.fuse(FusionRequest(steps=1))
+        assert any("not in the ledger" in warning for warning in result.warnings)
+        assert ledger.account(result.task.id).ending is Ending.RELEASED
+        assert ledger.verify().holds
