@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import text
 
@@ -23,6 +24,7 @@ from fusion import (
     Quantity,
     read_prices,
 )
+from fusion.ledger.owner import is_gone, this_process
 from tests.fusion.ledger.conftest import IMAGE, PRICES, Opened, booked, opening
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -269,6 +271,29 @@ def test_a_process_forked_off_has_connections_and_a_name_of_its_own(database_url
         [sys.executable, "-c", FORKED, database_url], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_clock_set_anew_releases_nothing_of_who_lives(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the clock a process that lives seemed to be another one, and its requests were released:
+    what they used was never charged.
+    """
+    with Ledger(file, read_prices(PRICES)) as ledger:
+        ledger.reserve(opening("a"))
+        monkeypatch.setattr(psutil.Process, "create_time", lambda self: 86_400.0)
+        with Ledger(file) as other:
+            assert other.recover() == 0
+        account = ledger.settle("a", [IMAGE])
+        assert account is not None
+        assert account.ending is Ending.DONE
+
+
+def test_a_process_of_the_same_number_is_another() -> None:
+    sign, number, began, *place = this_process().split(" ")
+    assert not is_gone(this_process())
+    assert is_gone(" ".join([sign, number, f"{began}0", *place]))
+    assert not is_gone(" ".join([sign, number, f"{began}0", "elsewhere", "1"]))
 
 
 def test_threads_share_a_ledger(ledger: Ledger) -> None:
