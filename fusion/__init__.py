@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fusion.colour import ColourMatch
     from fusion.compiling import compile_bundle
     from fusion.complexity import StepSettings
-    from fusion.database import Database, DatabaseUnusable, Schema
+    from fusion.database import Database, DatabaseUnusable, Schema, sqlite_url
     from fusion.engine import Engine
     from fusion.errors import (
         DrawingFailed,
@@ -105,7 +105,7 @@ _HOMES = {
     ),
     "fast": ("FastSettings",),
     "job": ("Occupancy",),
-    "database": ("Database", "DatabaseUnusable", "Schema"),
+    "database": ("Database", "DatabaseUnusable", "Schema", "sqlite_url"),
     "ledger.accounts": ("Account", "BookedLine", "Ending", "Opening"),
     "ledger.book": ("Book", "account_of", "left_open"),
     "ledger.budgets": ("Budget", "Period", "budget_of", "set_budget"),
@@ -265,6 +265,7 @@ __all__ = [
     "save",
     "set_budget",
     "soft_mask",
+    "sqlite_url",
     "sums_of",
     "try_memory_mode",
     "usage_telemetry",

@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     MetaData,
@@ -148,6 +150,11 @@ class Database:
             self._engine.dispose(close=False)
             self._process = os.getpid()
         return self._engine
+
+
+def sqlite_url(file: Path) -> str:
+    """The address of a file, whatever signs are in its name."""
+    return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
 
 
 def _version(connection: Connection, schema: Schema) -> int | None:

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fusion import sqlite_url
+
 
 def default_folder() -> Path:
     """Where a server keeps database and secret unless told: $LIMNER_DATA, or the user's own."""
@@ -83,4 +85,4 @@ class ServerSettings:
     @property
     def database_url(self) -> str:
         """Where jobs and keys are kept."""
-        return self.database or f"sqlite:///{self.folder / 'limner.db'}"
+        return self.database or sqlite_url(self.folder / "limner.db")

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
-from fusion.database import Database, DatabaseUnusable
+from fusion.database import Database, DatabaseUnusable, sqlite_url
 from fusion.ledger.accounts import Account, Ending, Opening
 from fusion.ledger.book import Book, account_of, is_known, left_open
 from fusion.ledger.errors import LedgerError, LedgerUnavailable
@@ -40,7 +40,7 @@ def ledger_url(given: str | Path | None = None) -> str:
     if "://" in named:
         return named
     file = Path(named).expanduser().absolute() if named else _data_folder() / "ledger.db"
-    return f"sqlite:///{file}"
+    return sqlite_url(file)
 
 
 class Ledger:

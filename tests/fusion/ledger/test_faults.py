@@ -83,6 +83,14 @@ def test_another_file_is_no_ledger_and_is_left_as_it_is(file: Path) -> None:
     assert file.read_text() == "dear diary, " * 100
 
 
+@pytest.mark.parametrize("name", ["a?b.db", "a%20b.db", "a#b &é.db"])
+def test_a_ledger_is_the_file_that_was_named(name: str, tmp_path: Path) -> None:
+    """What stands behind ? was cut off, and %20 became a space: another file was made."""
+    with Ledger(tmp_path / name) as ledger:
+        booked(ledger, "a")
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])
 def test_a_ledger_that_would_be_forgotten_is_refused(address: str) -> None:
     with pytest.raises(DatabaseUnusable, match="name a file"):
