@@ -9,6 +9,7 @@ from cli.costs_options import LedgerOption, ledger_of
 from cli.errors import OptionRejected
 from cli.options import JsonOption, examples
 
+_HASH_LETTERS = 64
 BROKEN = 3  # exit code of `verify`
 RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="Its id.")]
 
@@ -163,8 +164,12 @@ def _known(text: str | None) -> tuple[int, str] | None:
     if text is None:
         return None
     number, _, sign = text.partition(":")
-    if not number.isdecimal() or not sign or set(sign.lower()) - set("0123456789abcdef"):
-        raise OptionRejected(f"--known takes a line and its hash, such as 5120:3fa9…, not {text!r}")
+    whole = len(sign) == _HASH_LETTERS and not set(sign.lower()) - set("0123456789abcdef")
+    if not number.isdecimal() or not whole:
+        raise OptionRejected(
+            f"--known takes a line and its whole hash of {_HASH_LETTERS} letters, as `limner costs "
+            f"verify` prints them, not {text!r}"
+        )
     return int(number), sign.lower()
 
 

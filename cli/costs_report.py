@@ -313,9 +313,12 @@ def hardware(report: "CostReport", speech: "CostSpeech") -> str:
     if device := total.quantity("peak_device_bytes"):
         said.append(f"{speech('total.device_memory')} {device / _MIB:,.0f} MiB")
     opened = total.quantity("connections")
-    said.append(f"{speech('total.connections')} {opened:,}")
-    if not opened:
-        said[-1] += f" ({speech('page.nothing_leaves')})"
+    if not total.measured("connections"):  # nothing was delivered: that none were opened is unknown
+        said.append(f"{speech('total.connections')} {speech('page.not_measured')}")
+    elif opened:
+        said.append(f"{speech('total.connections')} {opened:,}")
+    else:
+        said.append(f"{speech('total.connections')} 0 ({speech('page.nothing_leaves')})")
     for item, key in (("bytes_received", "received"), ("bytes_sent", "sent")):
         if total.measured(item):
             said.append(f"{speech(f'total.{key}')} {total.quantity(item):,}")

@@ -101,10 +101,7 @@ class Bookkeeper:
     def refused(self, task: FusionTask) -> None:
         """It was not taken after all."""
         if self._ledger is not None:
-            try:
-                self._ledger.settle(task.id, (), Ending.RELEASED)
-            except Exception:  # why it was not taken is the news
-                _log.exception("request %s could not be released", task.id)
+            self._released(self._ledger, task.id)
 
     def done(self, result: FusionResult) -> FusionResult:
         """A request has its result, which is given with its account."""
@@ -115,6 +112,7 @@ class Bookkeeper:
             account = self._ledger.settle(result.task.id, quantities_of(result.usage))
         except Exception as error:  # whatever is wrong with the books, the picture is there
             _log.exception("request %s could not be booked", result.task.id)
+            self._released(self._ledger, result.task.id)
             said = f"it is not in the ledger: {error}"
             return replace(result, warnings=(*result.warnings, said))
         if account is None:
@@ -130,3 +128,12 @@ class Bookkeeper:
             self._ledger.settle(handle.task.id, spent, _ENDINGS[state])
         except Exception:
             _log.exception("request %s could not be booked", handle.task.id)
+            self._released(self._ledger, handle.task.id)
+
+    @staticmethod
+    def _released(ledger: Ledger, request_id: str) -> None:
+        """Nothing is held for it any more, whatever it was that could not be booked."""
+        try:
+            ledger.settle(request_id, (), Ending.RELEASED)
+        except Exception:  # what went wrong before is the news
+            _log.exception("request %s could not be released", request_id)

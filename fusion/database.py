@@ -50,10 +50,15 @@ class Database:
     """A pool of connections. Safe to share between threads."""
 
     def __init__(
-        self, url: str, busy_milliseconds: int = _BUSY_MILLISECONDS, flushed: bool = True
+        self,
+        url: str,
+        busy_milliseconds: int = _BUSY_MILLISECONDS,
+        flushed: bool = True,
+        only_read: bool = False,
     ) -> None:
         """busy_milliseconds: how long a write waits for another's. flushed: whether it waits for
         the disk, too: without, a power cut (no crash of ours) may take the newest writes.
+        only_read: an SQLite file stays as it is, whatever it is.
 
         Raises DatabaseUnusable for a URL that names no database; nothing is opened yet.
         """
@@ -77,7 +82,7 @@ class Database:
         named = parsed.database or ""
         self.file = named.removeprefix("file:") if self.backend == "sqlite" else None
         if self.backend == "sqlite":
-            _prepare_sqlite(self._engine, busy_milliseconds, flushed)
+            _prepare_sqlite(self._engine, busy_milliseconds, flushed, only_read)
         else:
             _prepare_postgres(self._engine, busy_milliseconds)
 
@@ -156,7 +161,7 @@ def _version(connection: Connection, schema: Schema) -> int | None:
     return found
 
 
-def _prepare_sqlite(engine: Engine, busy_milliseconds: int, flushed: bool) -> None:
+def _prepare_sqlite(engine: Engine, busy_milliseconds: int, flushed: bool, only_read: bool) -> None:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we begin transactions ourselves
@@ -167,7 +172,9 @@ def _prepare_sqlite(engine: Engine, busy_milliseconds: int, flushed: bool) -> No
             "secure_delete=ON",  # forgotten pictures leave no bytes behind
         ):
             connection.execute(f"PRAGMA {pragma}")
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        if only_read:
+            connection.execute("PRAGMA query_only=ON")
+        elif connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             with suppress(sqlite3.OperationalError):  # a file to be read only stays as it is
                 connection.execute("PRAGMA journal_mode=WAL")  # readers do not wait for the writer
 

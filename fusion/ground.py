@@ -61,13 +61,22 @@ def lay_ground(
     work = _Groundwork(request, resolved, shared, visits.handle, leases)
     photos = visits.run(Stage.PHOTOS, work.read)
     analysed, square = visits.run(Stage.ANALYSE, lambda notes: work.analyse(photos, notes))
+    counted = visits.handle.counted
+    counted(faces_analysed=analysed.analysed, faces_reused=analysed.reused)
     wish = visits.run(Stage.BLEND, lambda notes: work.blend(analysed, notes))
     if not shared.source.loaded:
         visits.run(Stage.LOAD, lambda notes: _load(shared))
     drawer = shared.source.drawer()
     plan = visits.run(Stage.PROMPT, lambda notes: work.plan(drawer, notes))
+    counted(tokens=plan.tokens, baseline_tokens=plan.baseline_tokens)
     conditioned = visits.run(
         Stage.CONDITION, lambda notes: work.condition(drawer, plan, wish, notes)
+    )
+    counted(
+        positions_computed=sum(text.computed for text in conditioned.encoded),
+        positions_reused=sum(text.reused for text in conditioned.encoded),
+        projections_computed=conditioned.projections_computed,
+        projections_reused=conditioned.projections_reused,
     )
     canvas = anchor = None
     if square is not None:

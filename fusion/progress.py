@@ -71,6 +71,7 @@ class _Outcome:
     error: BaseException | None = None
     events: list[Event] = field(default_factory=list)
     drawings: list[DrawingSpent] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
     ended: bool = False
 
 
@@ -114,6 +115,7 @@ class Handle:
                 seconds_by_stage=self._outcome.task.trace.seconds_by_stage(),
                 cpu_seconds_by_stage=self._outcome.task.trace.cpu_seconds_by_stage(),
                 energy_millijoules=added(one.energy_millijoules for one in drawings),
+                counts=dict(self._outcome.counts),
             )
 
     def events(self) -> Iterator[Event]:
@@ -192,6 +194,11 @@ class Handle:
             self._outcome.events.append(event)
             self._changed.notify_all()
         self._tell_all()
+
+    def counted(self, **counts: int) -> None:
+        """A stage before the denoising loop is done; see `Spent.counts`."""
+        with self._changed:
+            self._outcome.counts |= counts
 
     def took(self, drawing: DrawingSpent) -> None:
         """An attempt has left the denoising loop."""

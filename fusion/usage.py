@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from fusion.trace import Stage
 
 _NANO = 10**9
+COUNTED: Final = (
+    "tokens", "baseline_tokens", "positions_computed", "positions_reused", "projections_computed",
+    "projections_reused", "faces_analysed", "faces_reused",
+)  # fmt: skip
 
 
 def nanoseconds(seconds: float) -> int:
@@ -31,6 +36,7 @@ class Spent:
     """What a request has taken so far, however it ends; numbers as in Usage.
 
     Whole once it has ended; until then without the attempt that is in the denoising loop.
+    counts: of what was done before it, by its name in Usage: COUNTED, those that were reached.
     """
 
     denoiser_evaluations: int = 0
@@ -39,6 +45,7 @@ class Spent:
     seconds_by_stage: Mapping[Stage, float] = field(default_factory=dict)
     cpu_seconds_by_stage: Mapping[Stage, float] = field(default_factory=dict)
     energy_millijoules: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

@@ -15,12 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, TextIO
 
+from eval.costs.cells import harmless
 from eval.costs.opening import reading
 from eval.costs.question import Question
 from eval.costs.stages import stage_of
-from fusion import ITEMS, LedgerLine, decimal_of, lines_between, priced
+from fusion import ITEMS, Ending, LedgerLine, decimal_of, lines_between, priced
 
 _WHO: Final = "Limner"
+_DONE: Final = str(Ending.DONE)
 _NANO: Final = 10**9
 _EXACT: Final = Context(prec=28)
 _SECOND: Final = timedelta(seconds=1)
@@ -65,7 +67,7 @@ def write_focus(where: str | Path | None, question: Question, stream: TextIO) ->
     writer.writerow(COLUMNS)
     count = 0
     for row in focus_rows(where, question):
-        writer.writerow([row.get(name, "") for name in COLUMNS])
+        writer.writerow([harmless(row.get(name, "")) for name in COLUMNS])
         count += 1
     return count
 
@@ -103,7 +105,8 @@ def _of_request(line: LedgerLine) -> dict[str, str]:
 def _of_line(line: LedgerLine) -> dict[str, str]:
     billed, price = decimal_of(line.cost), decimal_of(line.price)
     listed = priced(line.quantity, line.price, line.per)
-    free = bool(listed and not line.cost)  # what was not delivered, where that is not billed
+    # What was not delivered, where that is not billed.
+    free = bool(listed and not line.cost and line.group.ending != _DONE)
     unit = str(ITEMS[line.item].unit).capitalize()
     end = max(line.at.replace(microsecond=0), line.opened.replace(microsecond=0) + _SECOND)
     return {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from typing import Final
 
+from eval.costs.cells import harmless
 from eval.costs.elsewhere import Bill
 from eval.costs.report import CostReport, GroupRow
 from eval.costs.reprice import Repriced
@@ -17,7 +17,6 @@ from eval.costs.unfinished import Unfinished
 from fusion import ITEMS, decimal_of
 
 Json = dict[str, object]
-_SPREADSHEETS_READ: Final = "=+-@\t\r"  # as the beginning of a formula
 
 
 def report_as_json(report: CostReport) -> Json:
@@ -85,7 +84,7 @@ def report_as_csv(report: CostReport) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval=0, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _harmless(value) for name, value in one.items()} for one in made)
+    writer.writerows({name: harmless(value) for name, value in one.items()} for one in made)
     return text.getvalue()
 
 
@@ -99,16 +98,6 @@ def _in_order(by: tuple[str, ...], named: Mapping[str, str]) -> dict[str, object
 
 def _columns(cost: Mapping[str, int]) -> dict[str, object]:
     return {f"cost_{currency}": decimal_of(amount) for currency, amount in cost.items()}
-
-
-def _harmless(value: object) -> object:
-    """A name that a spreadsheet would run is quoted; numbers are left alone."""
-    if isinstance(value, str) and value[:1] in _SPREADSHEETS_READ and value[:1]:
-        try:
-            float(value)
-        except ValueError:
-            return f"'{value}"
-    return value
 
 
 def _tally(tally: Tally) -> Json:

@@ -31,7 +31,7 @@ def reading(where: str | Path | None = None) -> Iterator[Connection]:
 
     Raises LedgerMissing where there is none, DatabaseUnusable where it cannot be understood.
     """
-    database, name = Database(ledger_url(where)), ledger_name(where)
+    database, name = Database(ledger_url(where), only_read=True), ledger_name(where)
     if database.file is not None and not Path(database.file).is_file():
         raise LedgerMissing(
             f"there is no ledger at {name}: it is made with the first request; name another with "

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from fusion.ledger.errors import QuantityRejected
 from fusion.ledger.money import LARGEST
 from fusion.trace import Stage
-from fusion.usage import Spent, Usage, nanoseconds
+from fusion.usage import COUNTED, Spent, Usage, nanoseconds
 
 
 class Unit(StrEnum):
@@ -97,6 +97,7 @@ def quantities_of(usage: Usage) -> tuple[Quantity, ...]:
 def quantities_spent(spent: Spent) -> tuple[Quantity, ...]:
     """What a request took that was not finished."""
     return (
+        *(Quantity(name, spent.counts[name]) for name in COUNTED if name in spent.counts),
         Quantity("denoiser_evaluations", spent.denoiser_evaluations),
         Quantity("shallow_evaluations", spent.shallow_evaluations),
         Quantity("denoiser_time", nanoseconds(spent.denoiser_seconds)),

@@ -98,15 +98,17 @@ class LateEntries:
             for file in self._files():
                 try:
                     entry = LateEntry.model_validate_json(file.read_bytes())
-                except FileNotFoundError:  # another process has booked it
+                except OSError as error:
+                    if not isinstance(error, FileNotFoundError):  # another process has booked it
+                        log.warning("%s cannot be read: %s", file, error)
                     continue
                 except ValidationError:
                     log.exception("%s is no entry of a ledger", file)
                     _set_aside(file)
                     continue
                 if _booked(book, entry):
-                    file.unlink(missing_ok=True)
                     done += 1
+                    _gone(file)
                 else:
                     _set_aside(file)
             if done:
@@ -131,5 +133,15 @@ def _booked(book: Callable[[LateEntry], object], entry: LateEntry) -> bool:
     return True
 
 
+def _gone(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:  # it may be told again: the book knows it
+        log.warning("%s is booked, and cannot be removed: %s", file, error)
+
+
 def _set_aside(file: Path) -> None:
-    file.rename(file.with_suffix(_REFUSED))
+    try:
+        file.rename(file.with_suffix(_REFUSED))
+    except OSError as error:  # another process has done it, or the folder is to be read only
+        log.warning("%s cannot be set aside: %s", file, error)

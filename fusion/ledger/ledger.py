@@ -126,20 +126,21 @@ class Ledger:
 
         Raises RequestUnknown, QuantityRejected.
         """
+        used = checked(quantities)  # first: what is refused is still to be settled
         with self._lock:
             unreserved = self._unreserved.pop(request_id, None)
-        entry = LateEntry(
-            id=request_id,
-            unreserved=unreserved,
-            quantities=checked(quantities),
-            ending=ending,
-        )
+        entry = LateEntry(id=request_id, unreserved=unreserved, quantities=used, ending=ending)
         try:
             return self._settled(entry)
         except SQLAlchemyError as error:
             log.warning("%s; kept in %s", self._unavailable(error), self._late.folder)
             self._late.keep(entry)
             return None
+        except LedgerError:
+            if unreserved is not None:  # still to be settled, in another way
+                with self._lock:
+                    self._unreserved[request_id] = unreserved
+            raise
 
     def write_late(self) -> int:
         """Book what could not be booked when it was due; how many requests.

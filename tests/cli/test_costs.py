@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli import run
-from fusion import Ledger, nano
+from fusion import Ending, Ledger, Opening, nano
 from tests.eval.costs.sample_ledger import DOLLARS, SPRING, sample_ledger
 
 Shown = pytest.CaptureFixture[str]
@@ -101,6 +101,7 @@ def test_other_prices_and_other_services_are_compared(
         (("correct", "req_00001", "images", "many", "--reason", "x"), "whole number"),
         (("correct", "req_00001", "birds", "1", "--reason", "x"), "not counted"),
         (("verify", "--known", "12"), "--known takes"),
+        (("verify", "--known", "12:3fa9c0de"), "whole hash"),  # it was said not to be the one noted
         (("plan", "--pictures", "0"), "pictures a day"),
         (("plan", "--pictures", "9", "--bundle", "giant"), "no requests of bundle giant"),
         (("prices", "nowhere.toml"), "cannot be read"),
@@ -112,6 +113,17 @@ def test_what_cannot_be_answered_is_one_line(
     told = _told(capsys, "--ledger", ledger, *words, code=2)
     assert said in told
     assert told.count("\n") == 1
+
+
+def test_connections_that_nobody_counted_are_not_said_to_be_none(
+    tmp_path: Path, capsys: Shown
+) -> None:
+    with Ledger(tmp_path / "ledger.db") as book:
+        book.reserve(Opening(id="r", bundle="b", bundle_digest="d"))
+        book.settle("r", [], Ending.CANCELLED)
+    said = _told(capsys, "--ledger", tmp_path / "ledger.db")
+    assert "connections opened not measured" in said
+    assert "no tokens leave" not in said
 
 
 def test_a_ledger_is_not_made_to_be_read(tmp_path: Path, capsys: Shown) -> None:

@@ -13,7 +13,7 @@ import pytest
 from eval.costs.focus import COLUMNS, write_focus
 from eval.costs.question import read_question
 from eval.costs.report import read_report
-from fusion import ITEMS, nano
+from fusion import ITEMS, Ledger, Opening, Quantity, nano, read_prices
 from tests.eval.costs.sample_ledger import sample_ledger
 
 Rows = list[dict[str, str]]
@@ -96,3 +96,34 @@ def test_currencies_stay_apart(tmp_path: Path) -> None:
     for row in csv.DictReader(io.StringIO(stream.getvalue())):
         sums[row["BillingCurrency"]] += nano(row["BilledCost"])
     assert dict(sums) == read_report(file, read_question()).total.cost()
+
+
+def test_a_tenant_is_no_formula_of_a_spreadsheet(tmp_path: Path) -> None:
+    """FOCUS rows told names as they are, where the report's CSV quotes them."""
+    file = tmp_path / "ledger.db"
+    with Ledger(file) as ledger:
+        ledger.reserve(Opening(id="r", bundle="b", bundle_digest="d", tenant="=1+1"))
+        ledger.settle("r", [Quantity("images", 1)])
+    stream = io.StringIO()
+    write_focus(file, read_question(), stream)
+    (row,) = csv.DictReader(io.StringIO(stream.getvalue()))
+    assert row["SubAccountId"] == row["SubAccountName"] == "'=1+1"
+    assert row["BilledCost"] == "0"
+
+
+def test_a_correction_within_the_rounding_is_not_called_unbilled(tmp_path: Path) -> None:
+    """Its own cost is 0, and its price stood there as 0, too."""
+    file = tmp_path / "ledger.db"
+    prices = read_prices(
+        'name = "t"\ncurrency = "EUR"\n[[price]]\n'
+        'item = "tokens"\namount = "0.000000001"\nper = 2\n'
+    )
+    with Ledger(file, prices) as ledger:
+        ledger.reserve(Opening(id="r", bundle="b", bundle_digest="d"))
+        ledger.settle("r", [Quantity("tokens", 1)])
+        assert ledger.correct("r", "tokens", 1, "one more").cost == 1
+    stream = io.StringIO()
+    write_focus(file, read_question(), stream)
+    _, corrected = csv.DictReader(io.StringIO(stream.getvalue()))
+    assert corrected["BilledCost"] == corrected["ListCost"] == "0"
+    assert corrected["ContractedUnitPrice"] == "0.000000001"

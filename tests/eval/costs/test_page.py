@@ -14,7 +14,7 @@ from eval.costs.page import render_costs
 from eval.costs.question import read_question
 from eval.costs.report import read_report
 from eval.costs.words import WORDS_FILE
-from fusion import Ledger, Opening, decimal_of, read_prices
+from fusion import Ending, Ledger, Opening, decimal_of, read_prices
 from tests.eval.costs.sample_ledger import HOSTILE, SPRING
 
 Opened = Callable[..., Page]
@@ -183,3 +183,14 @@ def test_every_word_is_said_in_both_languages() -> None:
             assert all(said), f"{table}.{key}"
             english, chinese = (sorted(re.findall(r"\{\w+\}", one)) for one in said)
             assert english == chinese, f"{table}.{key}"
+
+
+def test_connections_that_nobody_counted_are_not_said_to_be_none(tmp_path: Path) -> None:
+    """Of requests that were only stopped, nothing says that no token left the machine."""
+    file = tmp_path / "ledger.db"
+    with Ledger(file) as ledger:
+        ledger.reserve(Opening(id="r", bundle="b", bundle_digest="d"))
+        ledger.settle("r", [], Ending.CANCELLED)
+    shown, _, _ = render_costs(read_report(file, read_question()), "en").partition("<script")
+    assert "no tokens leave the machine" not in shown
+    assert shown.count("not measured") == 2, "connections and energy"

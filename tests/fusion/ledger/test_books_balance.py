@@ -4,7 +4,10 @@ import json
 import random
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -30,7 +33,9 @@ BY_SHA = {table.sha256.hex(): table for table in TABLES}
 EACH = 300  # requests of each of two processes
 
 
-def run_two(url: str, busy_milliseconds: int) -> list[dict[str, Any]]:
+def run_two(
+    url: str, busy_milliseconds: int, meanwhile: Callable[[], None] = lambda: None
+) -> list[dict[str, Any]]:
     """Two processes that book into one ledger at once; what each was told."""
     processes = [
         subprocess.Popen(
@@ -40,6 +45,7 @@ def run_two(url: str, busy_milliseconds: int) -> list[dict[str, Any]]:
         )
         for seed, name in enumerate(("ada", "bob"))
     ]  # fmt: skip
+    meanwhile()
     outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     return [json.loads(line) for output in outputs for line in output.splitlines()]
@@ -57,7 +63,18 @@ def test_two_processes_with_failures_retries_and_corrections_balance(
 def test_late_entries_of_two_processes_balance(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     Ledger(url).close()
-    told = run_two(url, busy_milliseconds=0)
+    database, late = Database(url), tmp_path / "ledger.db.late"
+    with ExitStack() as locked:
+        locked.enter_context(database.writing())
+
+        def until_some_are_late() -> None:  # however fast or slow the machine is
+            end = time.monotonic() + 60
+            while not any(late.glob("*.json")) and time.monotonic() < end:
+                time.sleep(0.005)
+            locked.close()
+
+        told = run_two(url, 0, until_some_are_late)
+    database.close()
     with Ledger(url) as ledger:
         assert any(one["told"] is None and one["quantities"] for one in told), "some were late"
         assert not ledger.late

@@ -65,6 +65,43 @@ def test_a_cancelled_request_is_booked_with_what_it_took(tiny_bundle: Path, tmp_
     assert account.cost == 0, "this table bills what was delivered"
 
 
+BY_THE_TOKEN = """
+name = "by the token"
+currency = "EUR"
+bill_unfinished = true
+[[price]]
+item = "tokens"
+amount = "0.001"
+[[price]]
+item = "positions_computed"
+amount = "0.001"
+"""
+
+
+def test_a_cancelled_request_is_booked_with_the_words_it_was_drawn_from(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """Its tokens, positions and projections were not in the books, whoever was to pay for them."""
+    wish = FusionRequest(attributes={"age": 30}, steps=500)
+    with (
+        Ledger(tmp_path / "ledger.db", read_prices(BY_THE_TOKEN)) as ledger,
+        Engine.load(tiny_bundle, device="cpu", ledger=ledger) as engine,
+    ):
+        handle = engine.submit(wish)
+        for event in handle.events():
+            if event.step >= 1:
+                handle.cancel()
+        account = ledger.account(handle.task.id)
+        whole = engine.fuse(wish.model_copy(update={"steps": 1}))
+    assert account.ending is Ending.CANCELLED
+    assert account.quantity("tokens") == whole.usage.tokens > 0
+    assert account.quantity("baseline_tokens") == whole.usage.baseline_tokens
+    positions = account.quantity("positions_computed")
+    assert positions == whole.usage.positions_computed + whole.usage.positions_reused
+    assert account.quantity("projections_computed") > 0
+    assert account.cost == (account.quantity("tokens") + positions) * 10**6
+
+
 def test_a_locked_ledger_delivers_and_books_late(tiny_bundle: Path, tmp_path: Path) -> None:
     file = tmp_path / "ledger.db"
     with (
@@ -89,3 +126,26 @@ def test_a_ledger_that_refuses_stops_the_request(tiny_bundle: Path, tmp_path: Pa
         pytest.raises(LedgerUnavailable, match="locked"),
     ):
         engine.fuse(FusionRequest(steps=1))
+
+
+ABSURD = """
+name = "by the nanosecond"
+currency = "EUR"
+[[price]]
+item = "denoiser_time"
+amount = "9000000000"
+"""
+
+
+def test_what_cannot_be_booked_holds_nothing_of_the_budget(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """A cost beyond what can be written left its request open for as long as the process lived."""
+    with (
+        Ledger(tmp_path / "ledger.db", read_prices(ABSURD)) as ledger,
+        Engine.load(tiny_bundle, device="cpu", ledger=ledger) as engine,
+    ):
+        result = engine.fuse(FusionRequest(steps=1))
+        assert any("not in the ledger" in warning for warning in result.warnings)
+        assert ledger.account(result.task.id).ending is Ending.RELEASED
+        assert ledger.verify().holds

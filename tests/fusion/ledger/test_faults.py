@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import text
 
@@ -23,6 +24,7 @@ from fusion import (
     Quantity,
     read_prices,
 )
+from fusion.ledger.owner import is_gone, this_process
 from tests.fusion.ledger.conftest import IMAGE, PRICES, Opened, booked, opening
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -200,6 +202,27 @@ def test_what_can_never_be_booked_is_in_nobodys_way(file: Path) -> None:
         assert not ledger.late
 
 
+def test_a_late_entry_that_cannot_be_read_is_in_nobodys_way(file: Path) -> None:
+    """Every later request failed with the operating system's words."""
+    Path(f"{file}.late/1-folder.json").mkdir(parents=True)
+    with Ledger(file, read_prices(PRICES)) as ledger:
+        booked(ledger, "a")
+        assert ledger.account("a").ending is Ending.DONE
+
+
+def test_what_was_refused_of_an_unreserved_request_can_still_be_settled(file: Path) -> None:
+    """The first refusal forgot that it was not reserved: nothing of it was ever written."""
+    with Ledger(file, read_prices(PRICES), busy_milliseconds=0) as ledger:
+        with locked(file):
+            ledger.reserve(opening("a"))
+        for refused in (Quantity("tokens", -1), Quantity("images", 2**63 - 1)):
+            with pytest.raises(LedgerError):
+                ledger.settle("a", [refused])
+        account = ledger.settle("a", [], Ending.RELEASED)
+        assert account is not None
+        assert account.ending is Ending.RELEASED
+
+
 def test_a_reservation_whose_answer_was_lost_is_settled_once(file: Path) -> None:
     with Ledger(file, read_prices(PRICES), busy_milliseconds=0) as ledger:
         with locked(file):
@@ -248,6 +271,29 @@ def test_a_process_forked_off_has_connections_and_a_name_of_its_own(database_url
         [sys.executable, "-c", FORKED, database_url], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_clock_set_anew_releases_nothing_of_who_lives(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the clock a process that lives seemed to be another one, and its requests were released:
+    what they used was never charged.
+    """
+    with Ledger(file, read_prices(PRICES)) as ledger:
+        ledger.reserve(opening("a"))
+        monkeypatch.setattr(psutil.Process, "create_time", lambda self: 86_400.0)
+        with Ledger(file) as other:
+            assert other.recover() == 0
+        account = ledger.settle("a", [IMAGE])
+        assert account is not None
+        assert account.ending is Ending.DONE
+
+
+def test_a_process_of_the_same_number_is_another() -> None:
+    sign, number, began, *place = this_process().split(" ")
+    assert not is_gone(this_process())
+    assert is_gone(" ".join([sign, number, f"{began}0", *place]))
+    assert not is_gone(" ".join([sign, number, f"{began}0", "elsewhere", "1"]))
 
 
 def test_threads_share_a_ledger(ledger: Ledger) -> None:

@@ -49,6 +49,39 @@ def test_a_change_is_found_and_its_line_named(
     assert words in verdict.why
 
 
+@pytest.mark.parametrize("column", ["item", "quantity", "prices", "note", "hash"])
+@pytest.mark.parametrize("value", ["'x'", "x'00ff'", "1.5", "7"])
+def test_a_value_of_another_type_is_found_and_its_line_named(
+    column: str, value: str, tmp_path: Path
+) -> None:
+    """SQLite takes any; `verify` broke off at it, and named nothing."""
+    file = tmp_path / "ledger.db"
+    with Ledger(file, read_prices(PRICES)) as ledger:
+        booked(ledger, "a", "b")
+        tamper(f"sqlite:///{file}", f"UPDATE {LINES} SET {column} = {value} WHERE sequence = 7")
+        verdict = ledger.verify()
+    assert (verdict.broken, verdict.lines) == (7, 6)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (f"UPDATE {REQUESTS} SET prices = 'x' WHERE id = 'b'", "request b was changed"),
+        (f"UPDATE {REQUESTS} SET tenant = x'ff' WHERE id = 'b'", "request b was changed"),
+        ("UPDATE limner_ledger_prices SET sha256 = 'x'", "price table"),
+        ("UPDATE limner_ledger_prices SET text = x'00'", "price table"),
+        ("UPDATE limner_ledger_head SET sequence = 'x'", "said to be 'x'"),
+        ("UPDATE limner_ledger_head SET hash = 'x'", "another hash"),
+    ],
+)
+def test_facts_of_another_type_are_found(statement: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    with Ledger(file, read_prices(PRICES)) as ledger:
+        booked(ledger, "a", "b")
+        tamper(f"sqlite:///{file}", statement)
+        assert words in ledger.verify().why
+
+
 def test_two_lines_that_changed_places_are_found(ledger: Ledger, database_url: str) -> None:
     booked(ledger, "a", "b")
     swap = f"UPDATE {LINES} SET sequence = -sequence WHERE sequence IN (2, 8)"
