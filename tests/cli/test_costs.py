@@ -20,16 +20,19 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sample_ledger(tmp_path_factory.mktemp("books") / "ledger.db", days=6)
 
 
+@pytest.fixture(autouse=True)
+def _a_hundred_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test before this one left in the environment."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 def _told(shown: Shown, *words: object, code: int = 0) -> str:
     assert run(["costs", *map(str, words)]) == code
     told = shown.readouterr()
     return told.out if code == 0 else told.err
 
 
-def test_the_report_is_readable_at_a_hundred_columns(
-    ledger: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
+def test_the_report_is_readable_at_a_hundred_columns(ledger: Path, capsys: Shown) -> None:
     said = _told(capsys, "--ledger", ledger, "--by", "tenant", "--by", "bundle")
     tables = [line for line in said.splitlines() if line.startswith(" ")]
     assert max(map(len, tables)) <= 100
