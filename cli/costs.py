@@ -91,6 +91,9 @@ def costs(
     speech = costs_speech(language or "en")
     other = None if prices is None else load_prices(prices)
     if chosen == "focus":
+        for option, given in (("--by", by), ("--prices", prices), ("--elsewhere", elsewhere)):
+            if given:
+                raise OptionRejected(f"focus has every line as it was billed: leave {option} out")
         _write_focus(ledger, output, question)
         return
     report = read_costs(

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         written_request,
     )
     from fusion.ledger.money import decimal_of, nano, priced
+    from fusion.ledger.pace import RecentPace, recent_pace
     from fusion.ledger.prices import Price, PriceTable, free_prices, load_prices, read_prices
     from fusion.ledger.schema import LEDGER_SCHEMA
     from fusion.ledger.sums import Count, Sum, Sums, sums_of
@@ -131,6 +132,7 @@ _HOMES = {
         "written_request",
     ),
     "ledger.money": ("decimal_of", "nano", "priced"),
+    "ledger.pace": ("RecentPace", "recent_pace"),
     "ledger.prices": ("Price", "PriceTable", "free_prices", "load_prices", "read_prices"),
     "ledger.schema": ("LEDGER_SCHEMA",),
     "ledger.sums": ("Count", "Sum", "Sums", "sums_of"),
@@ -221,6 +223,7 @@ __all__ = [
     "PromptSettings",
     "Quantity",
     "QuantityRejected",
+    "RecentPace",
     "Reference",
     "RequestDefaults",
     "RequestUnknown",
@@ -261,6 +264,7 @@ __all__ = [
     "quantities_spent",
     "read_labels",
     "read_prices",
+    "recent_pace",
     "resolve",
     "save",
     "set_budget",

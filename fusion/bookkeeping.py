@@ -42,6 +42,12 @@ class Pace:
             self._evaluations += usage.denoiser_evaluations + usage.shallow_evaluations
             self._nanoseconds += nanoseconds(usage.denoiser_seconds)
 
+    def remember(self, evaluations: int, nanoseconds: int) -> None:
+        """So many took so long before there was this engine."""
+        with self._lock:
+            self._evaluations += evaluations
+            self._nanoseconds += nanoseconds
+
     def nanoseconds(self, evaluations: int) -> int:
         """So many may take; 0 before anything was drawn."""
         with self._lock:
@@ -86,6 +92,9 @@ class Bookkeeper:
 
     def __init__(self, ledger: Ledger | None, source: ModelSource) -> None:
         self.pace = Pace()
+        if ledger is not None:
+            known = ledger.recent_pace(source.name)
+            self.pace.remember(known.evaluations, known.nanoseconds)
         self._ledger, self._source = ledger, source
 
     def opened(self, task: FusionTask, resolved: ResolvedRequest) -> None:

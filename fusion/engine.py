@@ -196,6 +196,12 @@ class Engine(RequestQueue):
         expected = expected_of(resolved, self._books.pace)
         return opening_of(resolved, self._source, request_id, expected)
 
+    def remember_pace(self, evaluations: int, nanoseconds: int) -> None:
+        """So many pictures through the denoiser took so long before, for who books himself: what
+        `opening` expects is reckoned with it until something is drawn here.
+        """
+        self._books.pace.remember(evaluations, nanoseconds)
+
     def resolve(self, request: FusionRequest) -> ResolvedRequest:
         """The request with every question answered by this engine, nothing read or drawn.
 

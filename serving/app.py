@@ -25,6 +25,7 @@ from fusion import (
     UsageTelemetry,
     free_prices,
     load_prices,
+    recent_pace,
     usage_telemetry,
 )
 from models import open_bundle
@@ -131,6 +132,9 @@ def make_server(
     )
     metrics, registry, keys = Metrics(), Registry(database), KeyStore(database)
     books = Books(prices, registry.id)
+    with database.reading() as connection:
+        known = recent_pace(connection, engine.name)
+    engine.remember_pace(known.evaluations, known.nanoseconds)
     store = JobStore(database, seal, books)
 
     def ended(job: Job, seconds: float) -> None:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +23,7 @@ from fusion.ledger.errors import LedgerError, LedgerUnavailable
 from fusion.ledger.items import Quantity, checked
 from fusion.ledger.late import LateEntries, LateEntry, Unreserved
 from fusion.ledger.owner import is_gone, this_process
+from fusion.ledger.pace import RecentPace, recent_pace
 from fusion.ledger.prices import PriceTable, free_prices, read_prices
 from fusion.ledger.schema import LEDGER_SCHEMA
 from fusion.ledger.verify import Verdict, verify_chain
@@ -77,6 +78,7 @@ class Ledger:
             with_parents = Path(self._database.file).parent
             try:
                 with_parents.mkdir(parents=True, exist_ok=True)
+                _private(Path(self._database.file))
             except OSError as error:
                 log.debug("%s cannot be made: %s", with_parents, error)  # opening says it better
         try:
@@ -179,6 +181,15 @@ class Ledger:
         with self.reading() as connection:
             return account_of(connection, request_id)
 
+    def recent_pace(self, bundle: str) -> RecentPace:
+        """How fast the bundle was drawn lately; zeros where that cannot be read just now."""
+        try:
+            with self.reading() as connection:
+                return recent_pace(connection, bundle)
+        except LedgerUnavailable as error:
+            log.warning("%s", error)
+            return RecentPace(0, 0)
+
     def verify(self, known: tuple[int, str] | None = None) -> Verdict:
         """Walk the chain from its first line. known: a sequence and its hash, noted earlier."""
         with self.reading() as connection:
@@ -239,6 +250,12 @@ class Ledger:
 def _data_folder() -> Path:
     home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(home).expanduser().absolute() / "limner"
+
+
+def _private(file: Path) -> None:
+    """Make a new ledger its owner's alone; one that is there keeps its mode."""
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _beside(file: str | None, url: str) -> Path:

@@ -149,3 +149,24 @@ def test_what_cannot_be_booked_holds_nothing_of_the_budget(
         assert any("not in the ledger" in warning for warning in result.warnings)
         assert ledger.account(result.task.id).ending is Ending.RELEASED
         assert ledger.verify().holds
+
+
+def test_a_budget_knows_the_pace_of_engines_before(tiny_bundle: Path, tmp_path: Path) -> None:
+    """A new engine expected no time at all, and a batch of any size fitted a budget."""
+    file = tmp_path / "ledger.db"
+    with (
+        Ledger(file) as ledger,
+        Engine.load(tiny_bundle, device="cpu", ledger=ledger) as engine,
+    ):
+        engine.fuse(FusionRequest(steps=2))
+    with (
+        Ledger(file) as ledger,
+        Engine.load(tiny_bundle, device="cpu", ledger=ledger) as engine,
+    ):
+        expected = dict(engine.opening(FusionRequest(steps=2, count=4), "x").expected)
+    assert expected["denoiser_time"] > 0
+
+
+def test_a_new_ledger_is_its_owners_alone(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db"):
+        assert (tmp_path / "ledger.db").stat().st_mode & 0o077 == 0
