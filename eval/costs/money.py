@@ -61,4 +61,4 @@ def price_text(item: str, price: int, per: int) -> str:
         return ""
     unit = ITEMS[item].unit
     named = _UNITS.get((unit, per)) or (f"{per:,} {unit}" if per > 1 else "1")
-    return f"{decimal_of(price)} / {named}"
+    return f"{exact_text(price)} / {named}"

@@ -71,7 +71,7 @@ def test_free_requests_are_repriced_alone_where_none_has_the_currency(tmp_path: 
     assert other is not None
     assert (other.cost, other.requests, other.left_out) == (5000 * MS, 1, 1)
     assert other.free_alone
-    assert "the 1 free ones alone" in render_costs(report, "en")
+    assert "of the free ones alone, 1;" in render_costs(report, "en")
     with pytest.raises(QuestionRejected, match="no rates"):
         _report(_book(tmp_path / "usd.db", (DOLLARS, 4)), EUROS)
 
