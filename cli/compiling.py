@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 EXAMPLES = examples(
     ("limner compile", "machine code for the mini bundle on this machine: a minute or two"),
     ("limner compile sd15-faceid --sizes 512x512,512x768", "for two sizes of portraits"),
-    ("limner compile --backend onnx", "for ONNX Runtime (pip install 'limner[onnx]')"),
+    ("limner compile --backend onnx", "for ONNX Runtime (pip install 'limner\\[onnx]')"),
     ("limner compile --list", "the engines on this machine, and how near to eager they are"),
     ("limner compile mini --remove", "forget those of a bundle"),
 )

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 MOST_PICTURES = 16  # fusion.resolved's, which is too heavy to import for a help page
 EXAMPLES = examples(
-    ("limner fuse -i a.png -o out.png", "a new portrait of one person"),
+    ("limner fuse -i a.png -s age=30 -s hair=brown", "a new portrait of one person"),
     ("limner fuse -i a.png -i b.png:0.3 --set age=60 --set glasses", "two people, 70 to 30"),
-    ("limner fuse -i a.png --target b.png --set hat=none", "a's face in b's portrait"),
+    ("limner fuse -i a.png --target b.png -s age=40", "a's face in b's portrait"),
     ("limner fuse -i group.png --face 2", "the second face, as `limner faces` numbers them"),
     ("limner fuse -i a.png --count 4 --min-identity 0.4", "four, each like enough or drawn again"),
     ("limner fuse -i a.png --steps few", "nearly the same picture in a quarter of the time"),

@@ -37,8 +37,19 @@ def tell_fusion(result: "FusionResult", paths: Sequence[Path]) -> None:
     if result.account is not None:
         say(account_line(result.account))
     table(["stage", "seconds", "share", "memory it added"], stage_rows([result]))
-    for text in (*result.warnings, *result.trace.downgrades):
+    for text in (*result.warnings, *result.trace.downgrades, *_unsaid(result)):
         remark(f"note: {text}")
+
+
+def _unsaid(result: "FusionResult") -> list[str]:
+    """What people take for granted of a photo, and no identity embedding holds."""
+    if not result.request.identities or result.request.words.given:
+        return []
+    said = {decision.attribute for decision in result.plan.decisions}
+    left = [name for name in ("age", "hair") if name not in said]
+    if not left:
+        return []
+    return [f"{' and '.join(left)} not said, so the model chose: a face alone does not tell them"]
 
 
 def _approximated(shallow: int) -> str:

@@ -21,6 +21,8 @@ from fusion.task import FusionTask, TaskState
 from fusion.trace import Trace
 from fusion.usage import Usage, added, whole
 
+_NEAR_SIZE = 1.6  # times a model's own side, or its share
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -63,7 +65,11 @@ def account_of(
         plan=ground.plan,
         usage=_usage(len(best), sum(tried), ground, spent, trace, connections),
         trace=trace,
-        warnings=(*warnings, *_warnings(best, tried, resolved)),
+        warnings=(
+            *warnings,
+            *_unusual_size(resolved, source.defaults.size),
+            *_warnings(best, tried, resolved),
+        ),
         request=resolved,
         task=task.traced(trace).now(TaskState.DONE),
         model=source.name,
@@ -104,6 +110,18 @@ def _usage(
         peak_device_bytes=peak_device_bytes(ground.drawer.device),
         energy_millijoules=added(one.energy_millijoules for one in spent),
     )
+
+
+def _unusual_size(resolved: ResolvedRequest, own: tuple[int, int]) -> list[str]:
+    """A model draws what it has not learnt to: several heads, or a face nobody knows."""
+    (width, height), (usual_width, usual_height) = resolved.size, own
+    apart = (width / usual_width, height / usual_height)
+    if resolved.fuses or max(*apart, *(1 / share for share in apart)) < _NEAR_SIZE:
+        return []
+    return [
+        f"drawn at {width}×{height}, and this model learnt {usual_width}×{usual_height}: look at "
+        "it, or draw at its own size and enlarge that"
+    ]
 
 
 def _warnings(

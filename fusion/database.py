@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 _BUSY_MILLISECONDS: Final = 15_000
+_OURS: Final = "limner_"  # how the names of our tables begin
 _READS: Final = "limner_reads"
 _MAKING: Final = 0x6C696D6E6572  # the lock of who makes tables in PostgreSQL
 
@@ -93,6 +94,10 @@ class Database:
 
         Raises DatabaseUnusable.
         """
+        if _foreign(self.file):
+            raise DatabaseUnusable(
+                f"{self.file} is a database of another program's: name another file"
+            )
         try:
             with self.reading() as connection:
                 found = _version(connection, schema)
@@ -155,6 +160,21 @@ class Database:
 def sqlite_url(file: Path) -> str:
     """The address of a file, whatever signs are in its name."""
     return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
+
+
+def _foreign(file: str | None) -> bool:
+    """Whether this SQLite file has tables, and none of them is ours; it is only read."""
+    if not file or not Path(file).is_file():
+        return False
+    try:
+        with closing(
+            sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)
+        ) as there:
+            query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            names = [name for (name,) in there.execute(query)]
+    except sqlite3.Error:  # opening it for good says it better
+        return False
+    return bool(names) and not any(name.startswith(_OURS) for name in names)
 
 
 def _version(connection: Connection, schema: Schema) -> int | None:

@@ -37,7 +37,7 @@ def ledger_url(given: str | Path | None = None) -> str:
     """Where the ledger is: a URL as it is, a file's, $LIMNER_LEDGER, else limner/ledger.db in the
     user's data folder.
     """
-    named = str(given) if given is not None else os.environ.get("LIMNER_LEDGER", "")
+    named = str(given or "") or os.environ.get("LIMNER_LEDGER", "")
     if "://" in named:
         return named
     file = Path(named).expanduser().absolute() if named else _data_folder() / "ledger.db"

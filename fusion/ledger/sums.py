@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from fusion.ledger.book import RESERVED, SETTLED
+from fusion.ledger.errors import LedgerError
 from fusion.ledger.groups import (
     IS_COUNTED,
     OPEN,
@@ -99,6 +100,7 @@ def sums_of(
     chosen = _chosen(asked, Chosen(since, until, tenant, key))
     groups = _groups(connection, chosen, asked)
     items: dict[int, dict[str, Sum]] = {first: {} for first in groups}
+    _check_whole(connection, chosen, groups)
     for query in (_untouched(connection, chosen), _corrected(connection, chosen)):
         for first, item, count, peak, high, low, cost_high, cost_low in connection.execute(query):
             quantity = _whole(high, low) if peak is None else peak
@@ -112,6 +114,16 @@ def sums_of(
         counts[first].append(Count(*groups[first], ending, count, _whole(high, low)))
     in_order = (mine[item] for mine in items.values() for item in ITEMS if item in mine)
     return Sums(asked, tuple(in_order), tuple(chain.from_iterable(counts.values())))
+
+
+def _check_whole(connection: Connection, chosen: CTE, groups: Container[int]) -> None:
+    """Raises LedgerError where requests have lost their price table."""
+    firsts = connection.execute(select(chosen.c.first).distinct()).scalars()
+    if any(first not in groups for first in firsts):
+        raise LedgerError(
+            "requests of this ledger name price tables that are gone: it was changed; see limner "
+            "costs verify"
+        )
 
 
 def _chosen(by: Sequence[Dimension], which: Chosen) -> CTE:

@@ -280,3 +280,13 @@ def test_photos_of_one_name_keep_their_own_digests(tmp_path: Path) -> None:
     assert read[0].digest == read[3].digest == digest_array(painting(0))
     assert read[1] == given[1]
     assert read[2].digest == digest_array(painting(1))
+
+
+def test_a_size_the_model_never_learnt_is_remarked_upon(tiny_bundle: Path) -> None:
+    """It drew six heads into one picture, and said nothing."""
+    with Engine.load(tiny_bundle, device="cpu") as engine:
+        own = engine.resolve(FusionRequest()).size
+        usual = engine.fuse(FusionRequest(steps=1))
+        wide = engine.fuse(FusionRequest(steps=1, size=(own[0] * 2, own[1])))
+    assert not any("learnt" in said for said in usual.warnings)
+    assert any("learnt" in said for said in wide.warnings)

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from fusion import (
     LedgerError,
     LedgerUnavailable,
     Quantity,
+    ledger_url,
     read_prices,
 )
 from fusion.ledger.owner import is_gone, this_process
@@ -322,3 +324,19 @@ def test_a_quantity_that_is_not_whole_is_refused(ledger: Ledger) -> None:
     for amount in (-1, 1.5, 2**63):
         with pytest.raises(LedgerError, match="a quantity is whole, 0 to"):
             ledger.settle("a", [Quantity("tokens", amount)])  # type: ignore[arg-type]
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    """Its tables stood there, and ours were put beside them."""
+    file = tmp_path / "theirs.db"
+    with sqlite3.connect(file) as theirs:
+        theirs.execute("CREATE TABLE recipes (name TEXT)")
+    before = file.read_bytes()
+    with pytest.raises(DatabaseUnusable, match="another program"):
+        Ledger(file)
+    assert file.read_bytes() == before
+
+
+def test_an_empty_name_is_no_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LIMNER_LEDGER", str(tmp_path / "mine.db"))
+    assert ledger_url("") == ledger_url(None)
