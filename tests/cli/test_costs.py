@@ -149,7 +149,10 @@ def test_verify_holds_and_then_names_the_broken_line(tmp_path: Path, capsys: Sho
     assert json.loads(capsys.readouterr().out)["broken"] == 7
 
 
-def test_a_request_is_shown_and_corrected_by_a_line_more(tmp_path: Path, capsys: Shown) -> None:
+def test_a_request_is_shown_and_corrected_by_a_line_more(
+    tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")  # so that no cell is folded
     file = sample_ledger(tmp_path / "ledger.db", days=1)
     before = json.loads(_told(capsys, "show", "req_00001", "--ledger", file, "--json"))
     said = _told(
@@ -161,7 +164,7 @@ def test_a_request_is_shown_and_corrected_by_a_line_more(tmp_path: Path, capsys:
     assert after["lines"][:-1] == before["lines"]
     assert after["lines"][-1]["quantity"] == -1_000_000
     told = _told(capsys, "show", "req_00001", "--ledger", file)
-    assert "correction 1" in told
+    assert "denoiser_time, correction 1" in told
     assert "shared" in told
     assert "every one fits" in _told(capsys, "verify", "--ledger", file)
 
