@@ -60,7 +60,12 @@ def costs(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Instead of the terminal."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Instead of the terminal. --format html without it writes ./costs.html.",
+        ),
     ] = None,
     language: LanguageOption = None,
     prices: Annotated[
@@ -157,7 +162,7 @@ def _write(text: str, form: str, output: Path | None) -> None:
     path = output or _HTML
     check_files([path])
     write_all({path: lambda draft: _put(draft, text)})
-    say(f"report: {path}")
+    say(f"report: {path if output else path.resolve()}")
 
 
 def _put(path: Path, text: str) -> None:

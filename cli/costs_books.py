@@ -1,17 +1,25 @@
-"""`limner costs verify`, `show` and `correct`: the books themselves."""
+"""`limner costs verify`, `requests`, `show` and `correct`: the books themselves."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from cli.costs_options import LedgerOption, ledger_of
+from cli.costs_options import (
+    LedgerOption,
+    SinceOption,
+    TenantOption,
+    UntilOption,
+    ledger_of,
+)
 from cli.errors import OptionRejected
 from cli.options import JsonOption, examples
 
 _HASH_LETTERS = 64
 BROKEN = 3  # exit code of `verify`
-RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="Its id.")]
+RequestArgument = Annotated[
+    str, typer.Argument(metavar="REQUEST", help="Its id, or a beginning of it.")
+]
 
 
 def verify(
@@ -62,11 +70,11 @@ def show(
 ) -> None:
     """All lines of a request, as they are in the chain."""
     from cli.console import print_json, say, table
-    from eval import open_ledger, price_text
-    from fusion import decimal_of, written_request
+    from eval import amount_column, exact_text, open_ledger, price_text
+    from fusion import whole_id, written_request
 
     with open_ledger(ledger_of(context, ledger)) as connection:
-        found = written_request(connection, request)
+        found = written_request(connection, whole_id(connection, request))
     if as_json:
         print_json(
             found._asdict()
@@ -85,24 +93,69 @@ def show(
     say(f": {found.kind}, opened {_stamp(found.at)}, {who}", first=found.id)
     named = f"{found.prices_name}, {found.lines[0].prices[:12]}"
     money = f"cost, {found.currency}"
+    costs = amount_column([one.cost for one in found.lines])
     table(
         ["line", "item", "quantity", "price", money, "note", "hash"],
         [
             [
                 one.sequence,
-                one.item + (f" +{one.correction}" if one.correction else ""),
+                one.item + (f", correction {one.correction}" if one.correction else ""),
                 f"{one.quantity:,}",
                 price_text(one.item, one.price, one.per),
-                decimal_of(one.cost) if one.cost else "",
-                one.note if len(one.note) < 64 else "",  # a digest of what the request is
+                cost if one.cost else "",
+                # A digest of what the request is says nothing to people.
+                "" if one.item == "reserved" else " ".join(one.note.split()),
                 one.hash[:8],
             ]
-            for one in found.lines
+            for one, cost in zip(found.lines, costs, strict=True)
         ],
         right={"quantity", money},
     )
     total = sum(one.cost for one in found.lines)
-    say(f"{decimal_of(total)} {found.currency} by the price table {named}")
+    say(f"{exact_text(total)} {found.currency} by the price table {named}")
+
+
+def requests(
+    context: typer.Context,
+    last: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the latest.")] = 20,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    tenant: TenantOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the latest requests, the newest first: ids for `show` and `correct`."""
+    from cli.console import print_json, say, table
+    from eval import amount_column, cost_question, ledger_name, open_ledger
+    from fusion import decimal_of, latest_requests
+
+    asked = cost_question(since, until, tenant)
+    where = ledger_of(context, ledger)
+    with open_ledger(where) as connection:
+        found = latest_requests(
+            connection, last, since=asked.since, until=asked.until, tenant=asked.tenant
+        )
+    if as_json:
+        print_json(
+            [one._asdict() | {"at": _stamp(one.at), "cost": decimal_of(one.cost)} for one in found]
+        )
+        return
+    if not found:
+        say(": no such requests", first=ledger_name(where))
+        return
+    costs = amount_column([one.cost for one in found])
+    table(
+        ["request", "opened, UTC", "tenant", "ending", "pictures", "cost", ""],
+        [
+            [
+                one.id, _stamp(one.at).removesuffix("+00:00").replace("T", " "), one.tenant,
+                one.ending, f"{one.pictures:,}", "" if free else cost, "" if free else one.currency,
+            ]
+            for one, cost in zip(found, costs, strict=True)
+            for free in (one.currency == "XXX",)
+        ],
+        right={"pictures", "cost"},
+    )  # fmt: skip
 
 
 def correct(
@@ -117,8 +170,8 @@ def correct(
 ) -> None:
     """Change an item of a settled request by a line more; what is written stays as it is."""
     from cli.console import say
-    from eval import open_ledger
-    from fusion import Ledger, decimal_of
+    from eval import exact_text, open_ledger
+    from fusion import Ledger, whole_id
 
     try:
         amount = int(difference)
@@ -127,14 +180,14 @@ def correct(
             f"the difference is a whole number such as -1000, not {difference!r}"
         ) from error
     where = ledger_of(context, ledger)
-    with open_ledger(where):
-        pass  # a ledger is not made for a correction
+    with open_ledger(where) as connection:  # a ledger is not made for a correction
+        whole = whole_id(connection, request)
     with Ledger(where, source="costs") as book:
-        account = book.correct(request, item, amount, reason)
+        account = book.correct(whole, item, amount, reason)
     say(
-        f": {account.quantity(item):,}, the request costs {decimal_of(account.cost)} "
+        f": {account.quantity(item):,}, the request costs {exact_text(account.cost)} "
         f"{account.currency}",
-        first=f"{item} of {request}",
+        first=f"{item} of {whole}",
     )
 
 
@@ -146,6 +199,12 @@ def register(group: typer.Typer) -> None:
             ("limner costs verify --known 5120:3fa9…", "and the line noted last month"),
         )
     )(verify)
+    group.command(
+        epilog=examples(
+            ("limner costs requests --last 5", "the newest"),
+            ("limner costs requests --tenant school --since 2026-11", "a tenant's, of a month"),
+        )
+    )(requests)
     group.command(epilog=examples(("limner costs show req_1", "what it used, at which price")))(
         show
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cli.console import say, table
 
 if TYPE_CHECKING:
-    from eval import CostReport, CostSaving, CostSpeech, CostStage
+    from eval import CostReport, CostRepriced, CostSaving, CostSpeech, CostStage
 
 _MIB = 2**20
 _NO_CURRENCY = "XXX"
@@ -30,17 +30,13 @@ class _Teller:
     """A report in a language. Money columns: those currencies in which something costs."""
 
     def __init__(self, report: "CostReport", speech: "CostSpeech") -> None:
-        from eval import amount_digits
-
         self._report, self._speech = report, speech
         self._costs = report.total.cost()
         self._billed = [one for one in report.currencies if one != _NO_CURRENCY]
-        self._digits = {one: amount_digits([self._costs[one]]) for one in self._billed}
 
     def totals(self) -> None:
         """A few lines: what, when, how much."""
-        from eval import time_text
-        from fusion import decimal_of
+        from eval import amount_column, exact_text, time_text
 
         report, speech, total = self._report, self._speech, self._report.total
         say(f"  {report.ledger}, {self._period()}", first=speech("page.title"))
@@ -65,10 +61,13 @@ class _Teller:
                 ("time", time_text(sum(one.nanoseconds for one in report.stages))),
             )
         )
+        each = total.picture_cost()
         for currency in self._billed:
-            cost = self._costs[currency]
-            each = f", {speech('total.picture_cost')} {self._money(cost // pictures, currency)}"
-            say(f"{currency} {decimal_of(cost)}" + (each if pictures else ""))
+            said = f"{currency} {exact_text(self._costs[currency])}"
+            if currency in each:
+                one = amount_column([each[currency]])[0]
+                said += f", {speech('total.picture_cost')} {one}"
+            say(said)
         if not self._billed:
             say(speech("page.no_currency"))
 
@@ -88,6 +87,7 @@ class _Teller:
             speech("total.pictures"), speech("column.missed"), speech("column.tokens_less"),
             speech("column.device"), *self._cost_columns("column.cost"),
         ]  # fmt: skip
+        amounts = self._amounts([row.tally.cost() for row in self._report.groups])
         rows = [
             [
                 *(speech.value(value) for value in row.tally.values),
@@ -96,9 +96,9 @@ class _Teller:
                 f"{row.tally.ended() - row.tally.ended('done', 'open'):,}",
                 f"{100 * row.savings[0].share:.0f} %",
                 time_text(row.tally.quantity("denoiser_time")),
-                *self._amounts(row.tally.cost()),
+                *costs,
             ]
-            for row in self._report.groups
+            for row, costs in zip(self._report.groups, amounts, strict=True)
         ]
         self._table(columns, rows, "page.groups", names=len(by), by=self._by_words())
 
@@ -110,12 +110,13 @@ class _Teller:
             speech("column.share"), speech("column.time_saved"), speech("page.formula"),
             *self._cost_columns("column.money_saved"),
         ]  # fmt: skip
+        amounts = self._amounts([one.money for one in report.savings])
         rows = [
             [
                 speech(f"saving.{one.kind}"), f"{one.used:,}", f"{one.saved:,}",
-                f"{100 * one.share:.0f} %", *time_saved(one, speech), *self._amounts(one.money),
+                f"{100 * one.share:.0f} %", *time_saved(one, speech), *money,
             ]
-            for one in report.savings
+            for one, money in zip(report.savings, amounts, strict=True)
         ]  # fmt: skip
         self._table(columns, rows, "page.saved", left={speech("page.formula")})
         say(speech("page.saved_note"))
@@ -127,7 +128,7 @@ class _Teller:
             speech("by.stage"), speech("column.time"), speech("column.share"), speech("column.cpu"),
             *self._cost_columns("column.cost"),
         ]  # fmt: skip
-        rows = [self._stage_row(one) for one in report.stages]
+        rows = self._stage_rows(report.stages)
         self._table(columns, rows, "page.stages")
         say(speech("page.stages_note", cores=report.cores))
         say(hardware(report, speech))
@@ -143,12 +144,14 @@ class _Teller:
                 speech("total.device"), *self._cost_columns("column.cost"),
                 *self._cost_columns("column.listed"),
             ]  # fmt: skip
+            billed = self._amounts([one.billed for one in report.unfinished])
+            listed = self._amounts([one.listed for one in report.unfinished])
             rows = [
                 [
                     speech(f"ending.{one.ending}"), f"{one.requests:,}", f"{one.evaluations:,}",
-                    time_text(one.device), *self._amounts(one.billed), *self._amounts(one.listed),
+                    time_text(one.device), *billed[at], *listed[at],
                 ]
-                for one in report.unfinished
+                for at, one in enumerate(report.unfinished)
             ]  # fmt: skip
             self._table(columns, rows, "page.failed")
         if report.redrawn.drawings:
@@ -177,41 +180,43 @@ class _Teller:
         other = self._report.repriced
         if other is None:
             return
-        from eval import price_text
-        from fusion import decimal_of
+        from eval import amount_column, exact_text, price_text
 
         speech, currency = self._speech, other.table.currency
+        own = [currency] if currency in self._billed else []
+        now = self._amounts([one.now for one in other.items], own)
+        by_other = amount_column([one.cost for one in other.items])
         columns = [
             speech("column.item"), speech("column.quantity"), speech("column.price"),
-            speech("column.by_other"), *self._cost_columns("column.cost"),
+            speech("column.by_other"), *self._cost_columns("column.cost", own),
         ]  # fmt: skip
         rows = [
             [
                 one.item, f"{one.quantity:,}",
                 price_text(one.item, one.price, one.per),
-                f"{decimal_of(one.cost)}", *self._amounts(one.now),
+                by_other[at], *now[at],
             ]
-            for one in other.items
+            for at, one in enumerate(other.items)
         ]  # fmt: skip
         self._table(columns, rows, "page.repriced", name=other.table.name)
-        say(f"{decimal_of(other.cost)} {currency}", first=f"{other.table.name}  ")
+        say(f"{exact_text(other.cost)} {currency}", first=f"{other.table.name}  ")
+        say(repriced_of(other, speech))
         say(speech("page.repriced_note"))
 
     def elsewhere(self) -> None:
         """What other services would ask for."""
-        from eval import amount_digits, amount_text
+        from eval import amount_column
 
         speech, report = self._speech, self._report
         if not report.bills or not report.total.quantity("images", "done"):
             return
-        digits = amount_digits([bill.cost for bill in report.bills])
+        costs = amount_column([bill.cost for bill in report.bills])
         columns = [speech("column.service"), speech("column.noted"), speech("total.cost"), ""]
         rows = [
             [
-                bill.service.name, bill.service.noted, amount_text(bill.cost, digits),
-                bill.service.currency,
+                bill.service.name, bill.service.noted, cost, bill.service.currency,
             ]
-            for bill in report.bills
+            for bill, cost in zip(report.bills, costs, strict=True)
         ]  # fmt: skip
         self._table(columns, rows, "page.elsewhere", left={"", columns[1]})
         pictures = f"{report.total.quantity('images', 'done'):,}"
@@ -224,25 +229,28 @@ class _Teller:
             *(speech(f"by.{name}") for name in named), speech("by.stage"), speech("column.time"),
             speech("column.share"), speech("column.cpu"), *self._cost_columns("column.cost"),
         ]  # fmt: skip
+        all_rows = iter(self._stage_rows([one for row in report.groups for one in row.stages]))
         rows = [
-            [*(speech.value(value) for value in row.tally.values), *self._stage_row(one)]
+            [*(speech.value(value) for value in row.tally.values), *next(all_rows)]
             for row in report.groups
-            for one in row.stages
+            for _ in row.stages
         ]
         self._table(columns, rows, "page.groups", names=len(named) + 1, by=self._by_words())
         say(speech("page.stages_note", cores=report.cores))
         say(hardware(report, speech))
 
-    def _stage_row(self, one: "CostStage") -> list[object]:
+    def _stage_rows(self, stages: "Sequence[CostStage]") -> list[list[object]]:
         from eval import time_text
 
-        busy = one.cores
         return [
-            self._speech.stage(one.stage),
-            time_text(one.nanoseconds) if one.nanoseconds else "",
-            f"{100 * one.share:.1f} %" if one.nanoseconds else "",
-            "" if busy is None else f"{100 * busy / self._report.cores:.0f} %",
-            *self._amounts(one.cost),
+            [
+                self._speech.stage(one.stage),
+                time_text(one.nanoseconds) if one.nanoseconds else "",
+                f"{100 * one.share:.1f} %" if one.nanoseconds else "",
+                processors(one, self._report.cores, self._speech),
+                *costs,
+            ]
+            for one, costs in zip(stages, self._amounts([one.cost for one in stages]), strict=True)
         ]
 
     def _table(
@@ -263,16 +271,18 @@ class _Teller:
         comma = self._speech("page.comma")
         return comma.join(self._speech(f"by.{name}") for name in self._report.question.by)
 
-    def _cost_columns(self, key: str) -> list[str]:
-        return [self._speech(key, currency=one) for one in self._billed]
+    def _cost_columns(self, key: str, of: Sequence[str] | None = None) -> list[str]:
+        return [self._speech(key, currency=one) for one in (self._billed if of is None else of)]
 
-    def _amounts(self, money: Mapping[str, int]) -> list[str]:
-        return [self._money(money.get(one, 0), one) for one in self._billed]
+    def _amounts(
+        self, rows: Sequence[Mapping[str, int]], of: Sequence[str] | None = None
+    ) -> list[list[str]]:
+        """For each row its cells; what stands below each other has as many decimals."""
+        from eval import amount_column
 
-    def _money(self, amount: int, currency: str) -> str:
-        from eval import amount_text
-
-        return amount_text(amount, self._digits[currency]) if amount else "0"
+        named = self._billed if of is None else of
+        columns = [amount_column([row.get(one, 0) for row in rows]) for one in named]
+        return [[column[at] for column in columns] for at in range(len(rows))]
 
     def _listed(self, *facts: tuple[str, int | str]) -> str:
         said = (
@@ -304,6 +314,26 @@ def time_saved(one: "CostSaving", speech: "CostSpeech") -> tuple[str, str]:
     if one.nanoseconds is None:
         return "", formula or speech("page.no_estimate")
     return time_text(one.nanoseconds), formula
+
+
+def processors(one: "CostStage", cores: int, speech: "CostSpeech") -> str:
+    """What they worked while a stage went on, and which share of theirs that is, if it is one."""
+    from eval import time_text
+
+    if not one.nanoseconds:
+        return ""
+    share = one.cpu_share(cores)
+    said = speech("page.shared") if share is None else f"{100 * share:.0f} %"
+    return f"{time_text(one.cpu)}, {said}"
+
+
+def repriced_of(other: "CostRepriced", speech: "CostSpeech") -> str:
+    """Which requests another table is compared over, and how many are not."""
+    return speech(
+        "page.repriced_free" if other.free_alone else "page.repriced_of",
+        requests=f"{other.requests:,}", left_out=f"{other.left_out:,}",
+        currency=other.table.currency,
+    )  # fmt: skip
 
 
 def hardware(report: "CostReport", speech: "CostSpeech") -> str:

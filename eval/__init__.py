@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from eval.costs.focus import write_focus as write_costs_focus
     from eval.costs.forms import report_as_csv as costs_as_csv
     from eval.costs.forms import report_as_json as costs_as_json
-    from eval.costs.money import digits_for as amount_digits
-    from eval.costs.money import price_text
-    from eval.costs.money import rounded as amount_text
+    from eval.costs.money import column as amount_column
+    from eval.costs.money import exact_text, price_text
     from eval.costs.money import seconds_text as time_text
     from eval.costs.opening import ledger_name
     from eval.costs.opening import reading as open_ledger
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from eval.costs.question import read_question as cost_question
     from eval.costs.report import CostReport
     from eval.costs.report import read_report as read_costs
+    from eval.costs.reprice import Repriced as CostRepriced
     from eval.costs.savings import Saving as CostSaving
     from eval.costs.stages import StageRow as CostStage
     from eval.costs.words import Speech as CostSpeech
@@ -66,6 +66,7 @@ __all__ = [
     "CostPace",
     "CostPlan",
     "CostReport",
+    "CostRepriced",
     "CostSaving",
     "CostSpeech",
     "CostStage",
@@ -77,8 +78,7 @@ __all__ = [
     "Section",
     "Tile",
     "ab_example",
-    "amount_digits",
-    "amount_text",
+    "amount_column",
     "cost_pace",
     "cost_prices_example",
     "cost_question",
@@ -87,6 +87,7 @@ __all__ = [
     "costs_as_csv",
     "costs_as_json",
     "costs_speech",
+    "exact_text",
     "ledger_name",
     "list_ab_suites",
     "measure_card",
@@ -127,6 +128,7 @@ _HOMES = {
     "CostPace": "costs.plan:Pace",
     "CostPlan": "costs.plan:Plan",
     "CostReport": "costs.report:CostReport",
+    "CostRepriced": "costs.reprice:Repriced",
     "CostSaving": "costs.savings:Saving",
     "CostSpeech": "costs.words:Speech",
     "CostStage": "costs.stages:StageRow",
@@ -138,8 +140,7 @@ _HOMES = {
     "Section": "sheets",
     "Tile": "sheets",
     "ab_example": "ab.examples",
-    "amount_digits": "costs.money:digits_for",
-    "amount_text": "costs.money:rounded",
+    "amount_column": "costs.money:column",
     "cost_pace": "costs.pace:read_pace",
     "cost_prices_example": "costs.examples:prices_example",
     "cost_question": "costs.question:read_question",
@@ -148,6 +149,7 @@ _HOMES = {
     "costs_as_csv": "costs.forms:report_as_csv",
     "costs_as_json": "costs.forms:report_as_json",
     "costs_speech": "costs.words:speech_in",
+    "exact_text": "costs.money",
     "ledger_name": "costs.opening:ledger_name",
     "list_ab_suites": "ab.suite",
     "measure_card": "measure",

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         RequestUnknown,
     )
     from fusion.ledger.export import LedgerLine, lines_between
+    from fusion.ledger.finding import FoundRequest, corrections_of, latest_requests, whole_id
     from fusion.ledger.groups import DIMENSIONS, Dimension, Group
     from fusion.ledger.items import ITEMS, Item, Quantity, Unit, quantities_of, quantities_spent
     from fusion.ledger.ledger import Ledger, ledger_url
@@ -121,6 +122,7 @@ _HOMES = {
         "RequestUnknown",
     ),
     "ledger.export": ("LedgerLine", "lines_between"),
+    "ledger.finding": ("FoundRequest", "corrections_of", "latest_requests", "whole_id"),
     "ledger.groups": ("DIMENSIONS", "Dimension", "Group"),
     "ledger.items": ("ITEMS", "Item", "Quantity", "Unit", "quantities_of", "quantities_spent"),
     "ledger.ledger": ("Ledger", "ledger_url"),
@@ -184,6 +186,7 @@ __all__ = [
     "FaceAnalysisMissing",
     "FacePlacement",
     "FastSettings",
+    "FoundRequest",
     "FusionCancelled",
     "FusionError",
     "FusionRequest",
@@ -250,10 +253,12 @@ __all__ = [
     "account_of",
     "budget_of",
     "compile_bundle",
+    "corrections_of",
     "decimal_of",
     "encode",
     "free_prices",
     "kept_prices",
+    "latest_requests",
     "ledger_url",
     "left_open",
     "lines_between",
@@ -274,6 +279,7 @@ __all__ = [
     "try_memory_mode",
     "usage_telemetry",
     "verify_chain",
+    "whole_id",
     "written_request",
 ]
 

@@ -79,7 +79,10 @@ def report_as_csv(report: CostReport) -> str:
                 | {"requests": row.tally.ended(), **counts}
                 | {item: row.tally.quantity(item) for item in ITEMS}
                 | _columns(row.tally.cost())
-            )
+                | {f"pictures_{one}": n for one, n in row.tally.pictures().items()}
+                | {f"picture_cost_{one}": decimal_of(cost)
+                   for one, cost in row.tally.picture_cost().items()}
+            )  # fmt: skip
     columns = list(dict.fromkeys(name for one in made for name in one))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval=0, lineterminator="\n")
@@ -107,6 +110,8 @@ def _tally(tally: Tally) -> Json:
         "endings": endings,
         "quantities": {item: tally.quantity(item) for item in ITEMS if tally.measured(item)},
         "cost": _money(tally.cost()),
+        "pictures_billed": tally.pictures(),
+        "picture_cost": _money(tally.picture_cost()),
         "reserved": _money({key: value for key, value in tally.reserved.items() if value}),
     }
 
@@ -128,11 +133,11 @@ def _saving(one: Saving) -> Json:
 
 
 def _stage(one: StageRow, cores: int) -> Json:
-    busy = one.cores
+    busy = one.cpu_share(cores)
     return {
         "stage": one.stage, "nanoseconds": one.nanoseconds, "share": round(one.share, 6),
         "cpu_nanoseconds": one.cpu,
-        "cpu_share": None if busy is None else round(busy / cores, 6),
+        "cpu_share": None if busy is None else round(busy, 6),
         "cost": _money(one.cost),
     }  # fmt: skip
 
@@ -163,6 +168,8 @@ def _repriced(other: Repriced) -> Json:
     return {
         "name": other.table.name, "sha256": other.table.sha256.hex(),
         "currency": other.table.currency, "cost": decimal_of(other.cost),
+        "requests": other.requests, "requests_left_out": other.left_out,
+        "free_ones_alone": other.free_alone,
         "items": [
             {"item": one.item, "quantity": one.quantity, "price": decimal_of(one.price),
              "per": one.per, "cost": decimal_of(one.cost), "now": _money(one.now)}

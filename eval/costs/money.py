@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fusion import ITEMS, Unit, decimal_of
@@ -17,11 +17,21 @@ _UNITS: Final = {
 
 
 def digits_for(amounts: Iterable[int]) -> int:
-    """Decimals that show the largest of some amounts well, and the others beside it."""
-    largest = max((abs(amount) for amount in amounts), default=0)
-    if largest >= 100 * NANO:
-        return 2
-    return 4 if largest >= NANO else 6
+    """Decimals that show two digits of the smallest of some amounts that is not 0: 2 to 9."""
+    smallest = min((abs(amount) for amount in amounts if amount), default=NANO)
+    return min(max(11 - len(str(smallest)), 2), 9)
+
+
+def column(amounts: Sequence[int]) -> list[str]:
+    """Nano-units that stand below each other: all with as many decimals."""
+    digits = digits_for(amounts)
+    return [rounded(amount, digits) for amount in amounts]
+
+
+def exact_text(amount: int) -> str:
+    """Nano-units to the last digit, thousands apart."""
+    before, point, after = decimal_of(abs(amount)).partition(".")
+    return f"{'-' if amount < 0 else ''}{int(before):,}{point}{after}"
 
 
 def rounded(amount: int, digits: int) -> str:
@@ -51,4 +61,4 @@ def price_text(item: str, price: int, per: int) -> str:
         return ""
     unit = ITEMS[item].unit
     named = _UNITS.get((unit, per)) or (f"{per:,} {unit}" if per > 1 else "1")
-    return f"{decimal_of(price)} / {named}"
+    return f"{exact_text(price)} / {named}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import make_url
@@ -12,6 +13,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from eval.costs.errors import LedgerMissing
 from fusion import LEDGER_SCHEMA, Database, DatabaseUnusable, ledger_url
+
+_USUAL: Final = ("limner.db", "ledger.db")  # a server's, a user's own
 
 
 def ledger_name(where: str | Path | None = None) -> str:
@@ -32,6 +35,8 @@ def reading(where: str | Path | None = None) -> Iterator[Connection]:
     Raises LedgerMissing where there is none, DatabaseUnusable where it cannot be understood.
     """
     database, name = Database(ledger_url(where), only_read=True), ledger_name(where)
+    if database.file is not None and Path(database.file).is_dir():
+        raise LedgerMissing(_a_folder(Path(database.file)))
     if database.file is not None and not Path(database.file).is_file():
         raise LedgerMissing(
             f"there is no ledger at {name}: it is made with the first request; name another with "
@@ -46,6 +51,12 @@ def reading(where: str | Path | None = None) -> Iterator[Connection]:
         raise DatabaseUnusable(f"the ledger {name} cannot be read ({reason})") from error
     finally:
         database.close()
+
+
+def _a_folder(folder: Path) -> str:
+    held = [folder / name for name in _USUAL if (folder / name).is_file()]
+    named = f"name the file in it: --ledger {held[0]}" if held else "name the ledger's file"
+    return f"{folder} is a folder, no ledger: {named}"
 
 
 def _check(connection: Connection, name: str) -> None:

@@ -20,7 +20,16 @@ from eval.costs.savings import Saving, savings_of
 from eval.costs.stages import StageRow, stages_of
 from eval.costs.tally import Tally, tallies_of, together
 from eval.costs.unfinished import Redrawn, Unfinished, redrawn_of, unfinished_of
-from fusion import Dimension, Ending, PriceTable, Sums, kept_prices, read_prices, sums_of
+from fusion import (
+    Dimension,
+    Ending,
+    PriceTable,
+    Sums,
+    corrections_of,
+    kept_prices,
+    read_prices,
+    sums_of,
+)
 
 _DONE: Final = str(Ending.DONE)
 _STACKED: Final[tuple[Dimension, ...]] = ("tenant", "bundle", "source", "key", "kind")
@@ -109,6 +118,9 @@ def read_report(
             raise LedgerMissing(_nothing(where, question))
         known = set(by) <= set(days_by)  # then the lines need not be read twice
         groups = tallies_of(daily if known else _sums(connection, question, (*by, "ending")), by)
+        corrected = corrections_of(
+            connection, since=question.since, until=question.until, tenant=question.tenant
+        )
     total = together(groups)
     parts = _parts(question, daily)
     days = tallies_of(daily, ("day", parts))
@@ -128,7 +140,7 @@ def read_report(
         savings=savings_of(total, tables),
         stages=stages_of(total),
         unfinished=unfinished_of(total, tables),
-        redrawn=redrawn_of(total),
+        redrawn=redrawn_of(total, corrected),
         bills=tuple(
             bill_of(
                 one,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eval.costs.errors import QuestionRejected
-from eval.costs.tally import Tally
+from eval.costs.tally import FREE, Tally
 from fusion import ITEMS, Ending, PriceTable
-from fusion import free_prices as _free
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,18 @@ class RepricedItem:
 
 @dataclass(frozen=True)
 class Repriced:
-    """Items that cost something by either; each is rounded once, where lines are rounded each."""
+    """Items that cost something by either; each is rounded once, where lines are rounded each.
+
+    requests: that are compared, those of the table's own currency, or, where there are none, the
+    free ones alone; left_out: the others. now: what the compared ones cost.
+    """
 
     table: PriceTable
     items: tuple[RepricedItem, ...]
     now: dict[str, int]
+    requests: int
+    left_out: int
+    free_alone: bool
 
     @property
     def cost(self) -> int:
@@ -37,24 +43,26 @@ class Repriced:
 
 
 def repriced(tally: Tally, table: PriceTable) -> Repriced:
-    """Raises QuestionRejected where the ledger's money is of another currency: there are no
-    exchange rates here.
+    """The same requests by both. Raises QuestionRejected where all of them were priced in another
+    currency: there are no exchange rates here.
     """
-    costs = tally.cost()
-    paid = {currency for currency, cost in costs.items() if currency != _free().currency or cost}
-    if paid and table.currency not in paid:
+    known = set(tally.currencies.values())
+    free_alone = table.currency not in known
+    if free_alone and FREE not in known:
         raise QuestionRejected(
-            f"the ledger is in {', '.join(sorted(paid))}, the price table {table.name!r} in "
+            f"the ledger is in {', '.join(sorted(known))}, the price table {table.name!r} in "
             f"{table.currency}: give a table of the same currency, for no rates are known here"
         )
+    same = tally.within({FREE if free_alone else table.currency})
     billed = () if table.bill_unfinished else (str(Ending.DONE),)
     items = []
     for item in ITEMS:
         price = table.price(item)
-        now = tally.cost(lambda name, _, own=item: name == own)  # type: ignore[misc]
+        now = same.cost(lambda name, _, own=item: name == own)  # type: ignore[misc]
         if not price.amount and not any(now.values()):
             continue
-        quantity = tally.quantity(item, *billed)
+        quantity = same.quantity(item, *billed)
         cost = table.cost(item, quantity)
         items.append(RepricedItem(item, quantity, price.amount, price.per, cost, now))
-    return Repriced(table, tuple(items), costs)
+    left_out = tally.ended() - same.ended()
+    return Repriced(table, tuple(items), same.cost(), same.ended(), left_out, free_alone)

@@ -40,10 +40,12 @@ class StageRow:
     share: float
     cost: dict[str, int]
 
-    @property
-    def cores(self) -> float | None:
-        """Processors that were busy on average; None where no time passed."""
-        return self.cpu / self.nanoseconds if self.nanoseconds else None
+    def cpu_share(self, cores: int) -> float | None:
+        """Of so many processors, at most 1. None: no time passed, or not all of it is the stage's,
+        for what else the process did meanwhile is counted, too.
+        """
+        possible = self.nanoseconds * cores
+        return self.cpu / possible if possible and self.cpu <= possible else None
 
 
 def stage_of(item: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from fusion import ITEMS, Count, Ending, Group, Sum, Sums
+from fusion import ITEMS, Count, Ending, Group, Sum, Sums, free_prices
 
 OPEN: Final = "open"
 ENDINGS: Final = (*map(str, Ending), OPEN)
+FREE: Final = free_prices().currency  # of requests without prices
 Cell = tuple[str, str, str]  # item, price table's sha256, ending
 
 
@@ -51,6 +52,31 @@ class Tally:
             if wanted(item, ending):
                 sums[self.currencies[sha]] += amount
         return sums
+
+    def pictures(self) -> dict[str, int]:
+        """Those delivered, by the currency their requests were billed in; free ones are not in."""
+        made = dict.fromkeys(self.cost(), 0)
+        for (item, sha, ending), amount in self.quantities.items():
+            if item == "images" and ending == str(Ending.DONE):
+                made[self.currencies[sha]] += amount
+        return {currency: count for currency, count in made.items() if currency != FREE}
+
+    def picture_cost(self) -> dict[str, int]:
+        """Nano-units for a delivered picture, by currency; of those that delivered any."""
+        costs = self.cost()
+        return {one: costs[one] // count for one, count in self.pictures().items() if count > 0}
+
+    def within(self, currencies: Collection[str]) -> Tally:
+        """What of it was priced in these currencies."""
+        kept = {sha: one for sha, one in self.currencies.items() if one in currencies}
+        return Tally(
+            self.values,
+            {cell: amount for cell, amount in self.quantities.items() if cell[1] in kept},
+            {cell: amount for cell, amount in self.costs.items() if cell[1] in kept},
+            {place: count for place, count in self.requests.items() if place[0] in kept},
+            {one: held for one, held in self.reserved.items() if one in currencies},
+            kept,
+        )
 
     def ended(self, *endings: str) -> int:
         """How many requests ended so; all of them where nothing is said."""

@@ -60,9 +60,13 @@ def unfinished_of(tally: Tally, tables: Mapping[str, PriceTable]) -> tuple[Unfin
     return tuple(found)
 
 
-def redrawn_of(tally: Tally) -> Redrawn:
-    """Of delivered requests: the device's time, by the share of drawings that were rejected."""
-    attempts = tally.quantity("attempts", _DONE)
-    again = max(attempts - tally.quantity("images", _DONE), 0)
+def redrawn_of(tally: Tally, corrected: Mapping[str, int]) -> Redrawn:
+    """Of delivered requests: the device's time, by the share of drawings that were rejected.
+
+    corrected: by item what corrections added to them, which says nothing of what was drawn.
+    """
+    attempts = tally.quantity("attempts", _DONE) - corrected.get("attempts", 0)
+    images = tally.quantity("images", _DONE) - corrected.get("images", 0)
+    again = max(attempts - images, 0)
     device = tally.quantity("denoiser_time", _DONE)
     return Redrawn(again, attempts, priced(again, device, attempts) if attempts else 0)

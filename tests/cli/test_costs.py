@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli import run
-from fusion import Ending, Ledger, Opening, nano
+from fusion import Ending, Ledger, Opening, Quantity, nano, read_prices
 from tests.eval.costs.sample_ledger import DOLLARS, SPRING, sample_ledger
 
 Shown = pytest.CaptureFixture[str]
@@ -62,7 +62,7 @@ def test_every_form_says_the_same_sum(ledger: Path, tmp_path: Path, capsys: Show
     assert "report:" in _told(capsys, *at, "-o", tmp_path / "new" / "costs.html")
     assert told["total"]["cost"]["EUR"] in (tmp_path / "new" / "costs.html").read_text("utf-8")
     assert f"{len(focus):,} rows" in _told(
-        capsys, *at, "--format", "focus", "-o", tmp_path / "focus.csv"
+        capsys, *at[:2], "--format", "focus", "-o", tmp_path / "focus.csv"
     )
     assert told["total"]["cost"]["EUR"] in _told(capsys, *at)
 
@@ -149,7 +149,10 @@ def test_verify_holds_and_then_names_the_broken_line(tmp_path: Path, capsys: Sho
     assert json.loads(capsys.readouterr().out)["broken"] == 7
 
 
-def test_a_request_is_shown_and_corrected_by_a_line_more(tmp_path: Path, capsys: Shown) -> None:
+def test_a_request_is_shown_and_corrected_by_a_line_more(
+    tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")  # so that no cell is folded
     file = sample_ledger(tmp_path / "ledger.db", days=1)
     before = json.loads(_told(capsys, "show", "req_00001", "--ledger", file, "--json"))
     said = _told(
@@ -161,7 +164,7 @@ def test_a_request_is_shown_and_corrected_by_a_line_more(tmp_path: Path, capsys:
     assert after["lines"][:-1] == before["lines"]
     assert after["lines"][-1]["quantity"] == -1_000_000
     told = _told(capsys, "show", "req_00001", "--ledger", file)
-    assert "denoiser_time +1" in told
+    assert "denoiser_time, correction 1" in told
     assert "shared" in told
     assert "every one fits" in _told(capsys, "verify", "--ledger", file)
 
@@ -246,3 +249,61 @@ def test_a_locked_ledger_delivers_and_says_so_once(
 def test_focus_refuses_what_it_would_leave_out(ledger: Path, capsys: Shown) -> None:
     said = _told(capsys, "--ledger", ledger, "--format", "focus", "--by", "tenant", code=2)
     assert "leave --by out" in said
+
+
+def test_headline_money_is_of_its_own_pictures_with_thousands(
+    tmp_path: Path, capsys: Shown
+) -> None:
+    file = tmp_path / "ledger.db"
+    for name, text, pictures in (("a", DOLLARS.replace("0.02", "1500"), 2), ("b", SPRING, 5)):
+        with Ledger(file, read_prices(text)) as book:
+            book.reserve(Opening(id=name, bundle="b", bundle_digest="d"))
+            book.settle(name, [Quantity("images", pictures)])
+    said = _told(capsys, "--ledger", file)
+    assert "USD 3,000, for a picture 1,500.00" in said
+    assert "EUR 0.0025, for a picture 0.00050" in said
+    assert "rejected by the identity gate" not in said
+    (tmp_path / "other.toml").write_text(SPRING, "utf-8")
+    said = _told(capsys, "--ledger", file, "--prices", tmp_path / "other.toml")
+    assert "1 of the requests, priced in EUR; left out: 1, free or of another" in said
+
+
+def test_requests_are_listed_and_found_by_the_beginning_of_an_id(
+    tmp_path: Path, capsys: Shown
+) -> None:
+    file = sample_ledger(tmp_path / "ledger.db", days=2)
+    listed = json.loads(_told(capsys, "requests", "--last", "3", "--ledger", file, "--json"))
+    assert len(listed) == 3
+    assert [one["at"] for one in listed] == sorted((one["at"] for one in listed), reverse=True)
+    newest = listed[0]
+    assert newest["id"] in _told(capsys, "requests", "--ledger", file)
+    assert "no such requests" in _told(capsys, "requests", "--tenant", "nobody", "--ledger", file)
+    shown = json.loads(_told(capsys, "show", newest["id"], "--ledger", file, "--json"))
+    assert nano(newest["cost"]) == sum(line["cost"] for line in shown["lines"])
+    assert newest["ending"] == shown["lines"][-1]["note"] or newest["ending"] == "open"
+    with Ledger(file) as book:
+        for name in ("abcdef-1", "abcdef-2", "ABCDEFG"):
+            book.reserve(Opening(id=name, bundle="b", bundle_digest="d"))
+            book.settle(name, [Quantity("images", 1)])
+    said = _told(capsys, "show", "abcdef", "--ledger", file, code=2)
+    assert "the beginning of 2 requests: abcdef-1, abcdef-2" in said
+    assert "give 6 letters or more" in _told(capsys, "show", "abcd", "--ledger", file, code=2)
+    assert "no request abc_ef" in _told(capsys, "show", "abc_ef", "--ledger", file, code=2)
+    assert "ABCDEFG: portrait" in _told(capsys, "show", "ABCDEF", "--ledger", file)
+    said = _told(
+        capsys, "correct", "ABCDEF", "images", "-1", "--reason", "one\nwas  black",
+        "--ledger", file,
+    )  # fmt: skip
+    assert "images of ABCDEFG" in said
+    said = _told(capsys, "show", "ABCDEFG", "--ledger", file)
+    assert "images, correction 1" in said
+    assert "one was black" in said
+
+
+def test_a_page_without_a_name_says_where_it_is(
+    ledger: Path, tmp_path: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert str(tmp_path / "costs.html") in _told(capsys, "--ledger", ledger, "--format", "html")
+    assert (tmp_path / "costs.html").is_file()
+    assert "./costs.html" in " ".join(_told(capsys, "--help").split())

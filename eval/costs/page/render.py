@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from eval.costs.money import NANO, digits_for, price_text, rounded, seconds_text
+from eval.costs.money import NANO, column, digits_for, exact_text, price_text, rounded, seconds_text
 from eval.costs.page.days import OTHERS, Calendar, calendar_of
 from eval.costs.report import CostReport
 from eval.costs.savings import Saving
-from eval.costs.tally import ENDINGS
+from eval.costs.tally import ENDINGS, FREE
 from eval.costs.words import WORDS_FILE, Speech, speech_in
 from eval.report import for_script, read_words, render_page
-from fusion import ITEMS, decimal_of
+from fusion import ITEMS
 
 MOST_GROUPS: Final = 500  # rows that a page has of them: CSV has all
 _HERE: Final = Path(__file__).parent
-_NO_CURRENCY: Final = "XXX"
 _MIB: Final = 2**20
+_DayRow = tuple[str, tuple[int, ...], int, Mapping[str, int]]
 
 
 def render_costs(report: CostReport, language: str | None = None) -> str:
@@ -28,14 +28,16 @@ def render_costs(report: CostReport, language: str | None = None) -> str:
     """
     if language is not None:
         speech_in(language)
-    billed = [one for one in report.currencies if one != _NO_CURRENCY]
+    billed = [one for one in report.currencies if one != FREE]
     costs = report.total.cost()
-    digits = {one: digits_for([costs[one]]) for one in report.currencies}
+    each = report.total.picture_cost()
     words = _filled(report, billed)
     calendar = calendar_of(report)
+    day_rows = _day_rows(calendar)
+    digits = _digits(report, day_rows)
 
-    def money(amount: int, currency: str) -> str:
-        return rounded(amount, digits[currency]) if amount else "0"
+    def money(amount: int, currency: str, place: str) -> str:
+        return rounded(amount, digits[place].get(currency, 2))
 
     data = for_script(
         {
@@ -52,10 +54,10 @@ def render_costs(report: CostReport, language: str | None = None) -> str:
         "report": report, "ledger": _short(report.ledger),
         "words": words["zh" if language == "zh" else "en"],
         "shown_language": "zh-CN" if language == "zh" else "en", "billed": billed,
-        "costs": costs, "calendar": calendar, "day_rows": _day_rows(calendar), "others": OTHERS,
+        "costs": costs, "calendar": calendar, "day_rows": day_rows, "others": OTHERS,
         "groups": report.groups[:MOST_GROUPS], "left_out": len(report.groups) > MOST_GROUPS,
         "named": [one for one in report.question.by if one != "stage"],
-        "money": money, "exact": decimal_of, "price_text": price_text,
+        "money": money, "exact": exact_text, "price_text": price_text,
         "time": seconds_text, "endings": ENDINGS,
         "largest": {one: _largest(report, one) for one in billed},
         "quantities": [(item, report.total.quantity(item.name)) for item in ITEMS.values()],
@@ -65,6 +67,12 @@ def render_costs(report: CostReport, language: str | None = None) -> str:
         "energy_measured": report.total.measured("energy"),
         "saved_widths": {one.kind: _widths(one) for one in report.savings},
         "bill_digits": digits_for([bill.cost for bill in report.bills]), "rounded": rounded,
+        "headlines": {
+            one: column([costs[one], each[one]] if one in each else [costs[one]]) for one in billed
+        },
+        "tokens_changed": _changed(report.savings[0].share),
+        "other_costs": column([one.cost for one in report.repriced.items])
+        if report.repriced else [],
     }  # fmt: skip
     return render_page(_HERE, ("charts.js", "script.js"), data, values)
 
@@ -92,12 +100,44 @@ def _filled(report: CostReport, billed: list[str]) -> dict[str, dict[str, str]]:
         )  # fmt: skip
         own["page.left_out"] = say("page.left_out", shown=MOST_GROUPS, all=len(report.groups))
         if report.repriced is not None:
+            other = report.repriced
+            own["page.repriced_of"] = say(
+                "page.repriced_free" if other.free_alone else "page.repriced_of",
+                requests=f"{other.requests:,}", left_out=f"{other.left_out:,}",
+                currency=other.table.currency,
+            )  # fmt: skip
             own["page.repriced"] = say("page.repriced", name=report.repriced.table.name)
         made[language] = own
     return made
 
 
-def _day_rows(calendar: Calendar) -> list[tuple[str, tuple[int, ...], int, Mapping[str, int]]]:
+def _digits(report: CostReport, day_rows: Sequence[_DayRow]) -> dict[str, dict[str, int]]:
+    """Decimals of each table's money, by currency."""
+    staged = [one.cost for row in report.groups for one in row.stages]
+    other = report.repriced
+    tables: dict[str, list[Mapping[str, int]]] = {
+        "days": [amounts for *_, amounts in day_rows],
+        "groups": [row.tally.cost() for row in report.groups],
+        "group_stages": [*staged],
+        "stages": [one.cost for one in report.stages],
+        "saved": [one.money for one in report.savings],
+        "billed": [one.billed for one in report.unfinished],
+        "listed": [one.listed for one in report.unfinished],
+        "repriced": [one.now for one in other.items] if other else [],
+    }
+    return {
+        place: {one: digits_for(row.get(one, 0) for row in rows) for one in report.currencies}
+        for place, rows in tables.items()
+    }
+
+
+def _changed(share: float) -> str:
+    """A share that was saved, as what became of the whole: −22 %, or +22 %."""
+    percent = f"{100 * abs(share):.0f} %"
+    return percent if percent == "0 %" else f"{'−' if share > 0 else '+'}{percent}"
+
+
+def _day_rows(calendar: Calendar) -> list[_DayRow]:
     """Step, pictures by part, pictures, cost by currency."""
     return [
         (
