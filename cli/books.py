@@ -37,9 +37,10 @@ def books(where: str | None, prices: Path | None, source: str) -> Iterator["Ledg
 
 def account_line(account: "Account") -> str:
     """What the ledger says a request cost."""
-    from fusion import decimal_of
+    from fusion import NO_CURRENCY, decimal_of
 
-    cost = f"{decimal_of(account.cost)} {account.currency}, " if account.currency != "XXX" else ""
+    priced = account.currency != NO_CURRENCY
+    cost = f"{decimal_of(account.cost)} {account.currency}, " if priced else ""
     return f"{cost}booked as {account.id}"
 
 

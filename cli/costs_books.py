@@ -127,7 +127,7 @@ def requests(
     """List the latest requests, the newest first: ids for `show` and `correct`."""
     from cli.console import print_json, say, table
     from eval import amount_column, cost_question, ledger_name, open_ledger
-    from fusion import decimal_of, latest_requests
+    from fusion import NO_CURRENCY, decimal_of, latest_requests
 
     asked = cost_question(since, until, tenant)
     where = ledger_of(context, ledger)
@@ -148,11 +148,11 @@ def requests(
         ["request", "opened, UTC", "tenant", "ending", "pictures", "cost", ""],
         [
             [
-                one.id, _stamp(one.at).removesuffix("+00:00").replace("T", " "), one.tenant,
+                one.id, _stamp(one.at)[:16].replace("T", " "), one.tenant,
                 one.ending, f"{one.pictures:,}", "" if free else cost, "" if free else one.currency,
             ]
             for one, cost in zip(found, costs, strict=True)
-            for free in (one.currency == "XXX",)
+            for free in (one.currency == NO_CURRENCY,)
         ],
         right={"pictures", "cost"},
     )  # fmt: skip

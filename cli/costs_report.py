@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from eval import CostReport, CostRepriced, CostSaving, CostSpeech, CostStage
 
 _MIB = 2**20
-_NO_CURRENCY = "XXX"
 
 
 def tell_costs(report: "CostReport", speech: "CostSpeech") -> None:
@@ -30,9 +29,11 @@ class _Teller:
     """A report in a language. Money columns: those currencies in which something costs."""
 
     def __init__(self, report: "CostReport", speech: "CostSpeech") -> None:
+        from fusion import NO_CURRENCY
+
         self._report, self._speech = report, speech
         self._costs = report.total.cost()
-        self._billed = [one for one in report.currencies if one != _NO_CURRENCY]
+        self._billed = [one for one in report.currencies if one != NO_CURRENCY]
 
     def totals(self) -> None:
         """A few lines: what, when, how much."""

@@ -112,10 +112,10 @@ def budget(
     if period not in ("month", "ever"):
         raise OptionRejected(f"--period takes month or ever, not {period!r}")
     with _keys(data, database) as keys:
-        from fusion import nano
+        from fusion import NO_CURRENCY, nano
 
         given = None if amount is None else nano(amount)
-        code = (currency or _currency_of_prices()) if given is not None else "XXX"
+        code = (currency or _currency_of_prices()) if given is not None else NO_CURRENCY
         key = keys.set_budget(name, given, code, "ever" if period == "ever" else "month")
         held = keys.budget(key.id)
     say(f"{key.name} ({key.id}): {_in_words(held)}")

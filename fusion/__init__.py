@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         kept_prices,
         written_request,
     )
-    from fusion.ledger.money import decimal_of, nano, priced
+    from fusion.ledger.money import NO_CURRENCY, decimal_of, nano, priced
     from fusion.ledger.pace import RecentPace, recent_pace
     from fusion.ledger.prices import Price, PriceTable, free_prices, load_prices, read_prices
     from fusion.ledger.schema import LEDGER_SCHEMA
@@ -133,7 +133,7 @@ _HOMES = {
         "kept_prices",
         "written_request",
     ),
-    "ledger.money": ("decimal_of", "nano", "priced"),
+    "ledger.money": ("NO_CURRENCY", "decimal_of", "nano", "priced"),
     "ledger.pace": ("RecentPace", "recent_pace"),
     "ledger.prices": ("Price", "PriceTable", "free_prices", "load_prices", "read_prices"),
     "ledger.schema": ("LEDGER_SCHEMA",),
@@ -212,6 +212,7 @@ __all__ = [
     "LedgerUnavailable",
     "MaskShape",
     "MemoryTrial",
+    "NO_CURRENCY",
     "Occupancy",
     "Opening",
     "Period",

@@ -15,6 +15,7 @@ from eval.costs.question import read_question
 from eval.costs.report import read_report
 from eval.costs.words import WORDS_FILE
 from fusion import Ending, Ledger, Opening, decimal_of, read_prices
+from tests.browsing import opening_files
 from tests.eval.costs.sample_ledger import HOSTILE, SPRING
 
 Opened = Callable[..., Page]
@@ -33,24 +34,8 @@ def page_file(month: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser, page_file: Path) -> Iterator[Opened]:
-    """Opens the page; at the end nothing may have been complained of or asked of a network."""
-    said: list[str] = []
-    contexts = []
-
-    def open_page(file: Path = page_file, **settings: object) -> Page:
-        context = browser.new_context(**{"locale": "en-GB", **settings})  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(("file:", "data:")) or said.append(r.url))
-        page.goto(file.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert said == []
+    with opening_files(browser, page_file) as open_page:
+        yield open_page
 
 
 def test_the_money_comes_first_and_is_exact_at_the_end(opened: Opened, month: Path) -> None:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from eval.ab.report import render_report, write_report
 from eval.ab.report.words import WORDS_FILE
 from eval.report import read_words
+from tests.browsing import opening_files
 from tests.eval.ab.report.sample_run import HOSTILE, make_run
 
 Opened = Callable[..., Page]
@@ -25,24 +26,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser, report: Path) -> Iterator[Opened]:
-    """Opens the page; at the end nothing may have been complained of or asked of a network."""
-    said: list[str] = []
-    contexts = []
-
-    def open_page(file: Path = report, **settings: object) -> Page:
-        context = browser.new_context(**{"locale": "en-GB", **settings})  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(("file:", "data:")) or said.append(r.url))
-        page.goto(file.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert said == []
+    with opening_files(browser, report) as open_page:
+        yield open_page
 
 
 def test_the_verdict_comes_first(opened: Opened) -> None:
